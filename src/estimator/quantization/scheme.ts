@@ -17,37 +17,76 @@ export interface GgmlScheme {
   fileType: string;
   /** Made with an importance matrix; matters to Q4_0, Q5_0, IQ3_XXS, IQ4_NL and IQ4_XS. */
   importanceMatrix?: boolean;
+  /** Generation of llama-quantize's rule; the current one if absent. They differ for fused QKV matrices. */
+  recipe?: "current" | "before-2026-04";
+  /** Type of the matrices in the file that was quantized, kept by those never quantized; F16 if absent. */
+  sourceType?: "F16" | "BF16" | "F32";
+  /** ggml type of the stacked routed experts whatever the file type says (gpt-oss as published: "MXFP4"). */
+  expertsType?: string;
+  /** ggml type of the output matrix (`--output-tensor-type`). */
+  outputType?: string;
+  /** ggml type of token and per-layer embeddings (`--token-embedding-type`). */
+  embeddingType?: string;
+  /** Every matrix in the base type, no recipe (`--pure`). */
+  pure?: boolean;
 }
 
-export interface UniformScheme {
-  kind: "uniform";
+/** How the values of a matrix are stored. */
+export interface UniformStorage {
+  /** Label of the storage, e.g. "int4-g128". */
+  type: string;
   /** Bits of one stored weight. */
   weightBits: number;
-  /** Scales and zeros, each shared by `groupSize` weights along the input width (or a tile of both widths). */
+  /** Scales, zeros and tables beside the weights. */
   scales: ScaleLayout[];
-  /** Roles whose matrices are quantized; the others keep `restBits`. */
+  /**
+   * What becomes of a matrix whose input width is not whole groups: the last group is short (`short`, the
+   * default) or the matrix is left alone (`leave`, as MLX does).
+   */
+  oddGroups?: "short" | "leave";
+}
+
+export interface UniformScheme extends UniformStorage {
+  kind: "uniform";
+  /**
+   * Roles whose matrices are quantized; the others keep `restBits`. Matrices of prediction blocks count by what
+   * they do (attention, experts ...); vectors, norms, convolutions and integer tables are never quantized.
+   */
   quantizedRoles: TensorRole[];
   /** Bits of a weight left alone: 16 in ordinary checkpoints. */
   restBits: number;
+  /** Label of the weights left alone; "bf16" if absent. */
+  restType?: string;
   /** Other uniform storage for some roles, in order, first match wins (e.g. FP8 attention beside FP4 experts). */
-  overrides?: { roles: TensorRole[]; weightBits: number; scales: ScaleLayout[] }[];
+  overrides?: (UniformStorage & { roles: TensorRole[] })[];
 }
 
-/** One scale (or zero, or bias) array. `per` names what shares one entry. */
+/** One scale (or zero, bias, code table) array. `per` names what shares one entry of `bits` bits. */
 export type ScaleLayout =
+  /** `groupSize` weights along the input width. */
   | { per: "group"; groupSize: number; bits: number }
+  /** `blockSize` consecutive weights of the matrix taken as one long row. */
+  | { per: "block"; blockSize: number; bits: number }
+  /** A tile of `rows` outputs by `columns` inputs. */
   | { per: "tile"; rows: number; columns: number; bits: number }
   | { per: "output-row"; bits: number }
   | { per: "input-row"; bits: number }
+  /** One matrix; each expert of a stack is one. */
   | { per: "tensor"; bits: number };
 
 export interface AverageScheme {
   kind: "average";
-  /** Average bits per weight of the quantized matrices. */
+  /** Label of the storage, e.g. "exl2". */
+  type: string;
+  /** Average bits per weight of the quantized matrices, scales included. */
   bitsPerWeight: number;
   /** Bits per weight of the output matrix. */
   outputBits: number;
+  /** Roles that `bitsPerWeight` is the average of. */
+  quantizedRoles: TensorRole[];
   restBits: number;
+  /** Label of the weights left alone; "fp16" if absent. */
+  restType?: string;
 }
 
 /** A tensor with its storage decided. */

@@ -1,0 +1,209 @@
+import type { Architecture, Block } from "../architecture/architecture.js";
+import type { Tensor } from "../tensors/tensor.js";
+import {
+  GGML_FILE_TYPES,
+  type GgmlFileTypeName,
+  ggmlFileTypeByName,
+  UNQUANTIZED_FILE_TYPES,
+} from "./ggml-file-types.js";
+import {
+  CATEGORY_PATTERNS,
+  LABELLED_70B,
+  LAST_FALLBACK,
+  ODD_ROW_FALLBACK,
+  RECIPE_RAISES,
+  RECIPE_RULES,
+  type RecipeCategory,
+  type RecipeGeneration,
+  type RecipeModel,
+  type RecipeQuestion,
+  type RecipeRule,
+  TIED_OUTPUT_NAMES,
+  VALUE_TENSOR_PARTS,
+} from "./ggml-recipe-rules.js";
+import { allowsQuantization, sourceType } from "./ggml-source-types.js";
+import { fitsWholeBlocks, type GgmlTypeName, ggmlTypeByName, QuantizationError } from "./ggml-types.js";
+import type { GgmlScheme } from "./scheme.js";
+
+const OUTPUT_NAME = "output.weight";
+const DEFAULT_SOURCE_TYPE = "F16";
+const FEED_FORWARD_CATEGORIES: ReadonlySet<RecipeCategory> = new Set(["UP", "GATE", "DOWN"]);
+
+/**
+ * The ggml type of each tensor in a file that llama-quantize makes, in the order of `tensors`.
+ * Throws {@link QuantizationError} for an unknown file or tensor type, and where llama-quantize itself refuses:
+ * a row that is not whole blocks of a type without fallback.
+ */
+export function ggmlTypes(architecture: Architecture, tensors: readonly Tensor[], scheme: GgmlScheme): GgmlTypeName[] {
+  const fileType = ggmlFileTypeByName(scheme.fileType);
+  const generation = scheme.recipe ?? "current";
+  const baseType = GGML_FILE_TYPES[fileType].baseType;
+  const overrides = overridesOf(scheme);
+  const isTied = !tensors.some((tensor) => tensor.name === OUTPUT_NAME);
+  const model = describeModel(architecture, tensors);
+  const counts = new Map<RecipeCategory, number>();
+  const types = new Array<GgmlTypeName>(tensors.length);
+
+  for (const index of fileOrder(tensors)) {
+    const tensor = tensors[index] as Tensor;
+    if (!allowsQuantization(tensor)) {
+      types[index] = sourceType(tensor, scheme.sourceType ?? DEFAULT_SOURCE_TYPE);
+      continue;
+    }
+    const nameCategory = categoryOf(tensor.name, generation);
+    const override = overrides(tensor, nameCategory);
+    if (override !== undefined) {
+      types[index] = override;
+      continue;
+    }
+    if (UNQUANTIZED_FILE_TYPES.has(fileType)) {
+      types[index] = baseType;
+      continue;
+    }
+    const isStandInOutput = isTied && TIED_OUTPUT_NAMES[generation].includes(tensor.name);
+    const category = isStandInOutput ? "OUTPUT" : nameCategory;
+    const runningIndex = counts.get(category) ?? 0;
+    counts.set(category, runningIndex + 1);
+    const rowElements = rowElementsOf(tensor);
+    const choice = scheme.pure
+      ? baseType
+      : chooseType(fileType, category, {
+          model,
+          importanceMatrix: scheme.importanceMatrix ?? false,
+          baseType,
+          rowElements,
+          isStacked: isStacked(tensor),
+          isFeedForward: FEED_FORWARD_CATEGORIES.has(category),
+          runningIndex,
+          layerIndex: model.experts > 1 ? (tensor.layer ?? runningIndex) : runningIndex,
+        });
+    types[index] = fitRows(choice, rowElements, tensor.name);
+  }
+  return types;
+}
+
+/** What the recipe asks about a model. `tensors` are those of the file. */
+export function describeModel(architecture: Architecture, tensors: readonly Tensor[]): RecipeModel {
+  const prediction = architecture.nextTokenPrediction;
+  const queriesPerKvHead = queriesPerKvHeadOfFirstLayer(architecture);
+  return {
+    ggufArchitecture: architecture.ggufArchitecture,
+    layers: architecture.layers.length + (prediction?.inGguf ? prediction.layers.length : 0),
+    valueTensors: tensors.filter(({ name }) => VALUE_TENSOR_PARTS.some((part) => name.includes(part))).length,
+    queriesPerKvHead,
+    experts: Math.max(0, ...Object.values(architecture.blocks).map((block) => block.experts?.count ?? 0)),
+    isLabelled70B: LABELLED_70B.some(
+      (label) =>
+        label.ggufArchitecture === architecture.ggufArchitecture &&
+        label.layers === architecture.layers.length &&
+        (!label.groupedQueriesOnly || queriesPerKvHead > 1),
+    ),
+  };
+}
+
+/**
+ * Recurrent mixers whose conversions declare the KV heads of the full-attention layers for every layer;
+ * the others declare zero KV heads in recurrent layers.
+ */
+const DECLARES_KV_HEADS_EVERYWHERE: ReadonlySet<string> = new Set(["gated-delta-net"]);
+
+function queriesPerKvHeadOfFirstLayer(architecture: Architecture): number {
+  const blocks = architecture.layers.map((name) => architecture.blocks[name]);
+  const first = blocks[0];
+  const declaresAll = first?.recurrent !== undefined && DECLARES_KV_HEADS_EVERYWHERE.has(first.recurrent.kind);
+  const block = declaresAll ? blocks.find((candidate) => candidate?.attention !== undefined) : first;
+  return queriesPerKvHead(block);
+}
+
+function queriesPerKvHead(block: Block | undefined): number {
+  const attention = block?.attention;
+  if (attention === undefined) {
+    return 0;
+  }
+  // Latent and compressed attention are converted as one KV head for all queries.
+  return attention.kind === "grouped" ? Math.floor(attention.heads / attention.kvHeads) : attention.heads;
+}
+
+/** Indices of the tensors as llama.cpp walks a file: outside the blocks first, then by layer, then by name. */
+function fileOrder(tensors: readonly Tensor[]): number[] {
+  const layerOf = (index: number): number => tensors[index]?.layer ?? -1;
+  const nameOf = (index: number): string => tensors[index]?.name ?? "";
+  return tensors
+    .map((_, index) => index)
+    .sort((a, b) => layerOf(a) - layerOf(b) || (nameOf(a) < nameOf(b) ? -1 : Number(nameOf(a) > nameOf(b))));
+}
+
+function categoryOf(name: string, generation: RecipeGeneration): RecipeCategory {
+  const match = CATEGORY_PATTERNS[generation].find(({ part, exact }) => (exact ? name === part : name.includes(part)));
+  return match?.category ?? "OTHER";
+}
+
+function isStacked(tensor: Tensor): boolean {
+  return (tensor.shape[2] ?? 1) > 1;
+}
+
+function rowElementsOf(tensor: Tensor): number {
+  const rowElements = tensor.shape[0];
+  if (rowElements === undefined) {
+    throw new QuantizationError(`tensor ${tensor.name} has no shape`);
+  }
+  return rowElements;
+}
+
+/** Types named outright in the scheme; they pass by the recipe and its counts. */
+function overridesOf(scheme: GgmlScheme): (tensor: Tensor, category: RecipeCategory) => GgmlTypeName | undefined {
+  const named = (name: string | undefined) => (name === undefined ? undefined : ggmlTypeByName(name));
+  const expertsType = named(scheme.expertsType);
+  const outputType = named(scheme.outputType);
+  const embeddingType = named(scheme.embeddingType);
+  return (tensor, category) => {
+    if (category === "OUTPUT") {
+      return outputType;
+    }
+    if (category === "EMBEDDING") {
+      return embeddingType;
+    }
+    return FEED_FORWARD_CATEGORIES.has(category) && isStacked(tensor) ? expertsType : undefined;
+  };
+}
+
+const RULES_BY_PLACE = groupByPlace(RECIPE_RULES);
+const RAISES_BY_PLACE = groupByPlace(RECIPE_RAISES);
+
+function groupByPlace<T extends Pick<RecipeRule, "fileTypes" | "categories">>(rules: readonly T[]): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const rule of rules) {
+    for (const fileType of rule.fileTypes) {
+      for (const category of rule.categories) {
+        const place = placeOf(fileType, category);
+        groups.set(place, [...(groups.get(place) ?? []), rule]);
+      }
+    }
+  }
+  return groups;
+}
+
+function placeOf(fileType: GgmlFileTypeName, category: RecipeCategory): string {
+  return `${fileType} ${category}`;
+}
+
+function chooseType(fileType: GgmlFileTypeName, category: RecipeCategory, question: RecipeQuestion): GgmlTypeName {
+  const place = placeOf(fileType, category);
+  const rule = RULES_BY_PLACE.get(place)?.find(({ when }) => when(question));
+  const choice = rule?.type ?? question.baseType;
+  const raise = RAISES_BY_PLACE.get(place)?.find(({ when, from }) => from.includes(choice) && when(question));
+  return raise?.to ?? choice;
+}
+
+function fitRows(type: GgmlTypeName, rowElements: number, tensorName: string): GgmlTypeName {
+  if (fitsWholeBlocks(type, rowElements)) {
+    return type;
+  }
+  const fallback = ODD_ROW_FALLBACK[type];
+  if (fallback === undefined) {
+    throw new QuantizationError(
+      `llama-quantize cannot store ${tensorName} as ${type}: its rows of ${rowElements} values are not whole blocks`,
+    );
+  }
+  return fitsWholeBlocks(fallback, rowElements) ? fallback : LAST_FALLBACK;
+}
