@@ -17,6 +17,8 @@ export interface Architecture {
   vocabularySize: number;
   /** Width of the residual stream (`n_embd`). */
   hiddenSize: number;
+  /** Parallel residual streams, each `hiddenSize` wide (hyper-connections, AltUp); 1 if absent. */
+  residualStreams?: number;
   /** Tokens the model was trained or extended to (`max_position_embeddings`). */
   contextLength: number;
   /** The output matrix is the token embedding itself: no tensor of its own in the file. */
@@ -120,6 +122,8 @@ export interface GroupedAttention {
   valueIsKey?: boolean;
   /** The layer reads the cache of an earlier layer and owns none (Gemma 3n, Gemma 4 E models). */
   sharesCache?: boolean;
+  /** No K and V matrices at all: the layer only ever reads another layer's cache. */
+  ownsNoKeys?: boolean;
   /** Positions are not rotated in this layer (NoPE). */
   noRope?: boolean;
   /** Block-sparse attention's key index (MiniMax-M3): cached beside K and V. */
@@ -140,6 +144,11 @@ export interface LatentAttention {
   nopeDim: number;
   /** Value width per head (`v_head_dim`). */
   valueDim: number;
+  /**
+   * The latent is expanded before it is cached: `attn_kv_b` stays one matrix, and llama.cpp keeps full keys
+   * (`nopeDim + ropeDim`) and values for every head (MiniCPM3).
+   */
+  cachesExpanded?: boolean;
   /** Sparse attention's key index (DeepSeek-V3.2, GLM-5). */
   indexer?: Indexer;
 }
@@ -178,12 +187,16 @@ export interface GatedDeltaNet {
   valueHeads: number;
   valueDim: number;
   convKernel: number;
+  /** Decay and update rate come from one matrix `ssm_ba` instead of two (Qwen3-Next). */
+  fusedRates?: boolean;
 }
 export interface KimiDeltaAttention {
   kind: "kimi-delta-attention";
   heads: number;
   headDim: number;
   convKernel: number;
+  /** The output gate is one full matrix instead of two low-rank ones (Kimi-K3). */
+  fullRankGate?: boolean;
 }
 export interface Mamba1 {
   kind: "mamba1";
@@ -199,6 +212,10 @@ export interface Mamba2 {
   heads: number;
   groups: number;
   convKernel: number;
+  /** False where the convolution has no bias. */
+  convBias?: boolean;
+  /** False where the gated norm before the output projection is missing (Falcon-H1). */
+  normed?: boolean;
 }
 export interface ShortConvolution {
   kind: "short-convolution";

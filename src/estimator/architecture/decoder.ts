@@ -1,0 +1,149 @@
+import type { Architecture, Block, Encoder, NextTokenPrediction, PlainTensor } from "./architecture.js";
+import { headsOf, hiddenSizeOf, normTensors } from "./block-parts.js";
+import type { ConfigReader } from "./config-reader.js";
+import { MAX_CONTEXT_TOKENS, MAX_LAYERS, MAX_PREDICTION_BLOCKS, MAX_VOCABULARY } from "./limits.js";
+
+/** What a family says of its models beyond the fields that all configs share. */
+export interface DecoderTraits {
+  /** GGUF `general.architecture`; null where llama.cpp does not load the family. */
+  gguf: string | null;
+  /** What a config without `tie_word_embeddings` means (the configuration class's default in transformers). */
+  tiedByDefault: boolean;
+  /** The layer of that number, counted from 0. */
+  layer: (index: number) => Block;
+  layers?: number;
+  /** Final norm with a bias. */
+  outputNormBias?: boolean;
+  /** Tensors outside the blocks beside the final norm and rope factors. */
+  tensors?: PlainTensor[];
+  prediction?: PredictionTraits | undefined;
+  vocabularySize?: number;
+  contextLength?: number;
+  residualStreams?: number;
+  /** The family's causal model is called "...Model", as bare models without an output matrix are elsewhere. */
+  bareModelHasOutput?: boolean;
+  /** Width of rotated positions in a head; the whole head if absent. */
+  ropeDim?: number;
+}
+
+/** Prediction blocks (MTP) and what the runtimes do with them. */
+export interface PredictionTraits extends Omit<NextTokenPrediction, "layers"> {
+  blocks: Block[];
+}
+
+export const layerCountOf = (config: ConfigReader): number =>
+  config.whole(["num_hidden_layers", "num_layers", "n_layer", "n_layers"], { min: 1, max: MAX_LAYERS });
+
+export const vocabularySizeOf = (config: ConfigReader): number =>
+  config.whole(["vocab_size", "padded_vocab_size"], { min: 1, max: MAX_VOCABULARY });
+
+export const contextLengthOf = (config: ConfigReader): number =>
+  config.whole(["max_position_embeddings", "max_sequence_length", "seq_length", "n_positions", "model_max_length"], {
+    min: 1,
+    max: MAX_CONTEXT_TOKENS,
+  });
+
+/** Prediction blocks that the config names; 0 if it does not. */
+export const predictionCountOf = (config: ConfigReader, ...names: string[]): number =>
+  config.optionalWhole(names, { min: 0, max: MAX_PREDICTION_BLOCKS }) ?? 0;
+
+/** Puts a decoder together: equal layers share one block, named by what is in it. */
+export function describeDecoder(config: ConfigReader, traits: DecoderTraits): Architecture {
+  const hiddenSize = hiddenSizeOf(config);
+  const naming = new BlockNaming();
+  const layers = Array.from({ length: traits.layers ?? layerCountOf(config) }, (_, index) =>
+    naming.nameOf(traits.layer(index)),
+  );
+  const architecture: Architecture = {
+    schemaVersion: 1,
+    modelType: config.optionalText("model_type") ?? traits.gguf ?? "unknown",
+    ggufArchitecture: traits.gguf,
+    vocabularySize: traits.vocabularySize ?? vocabularySizeOf(config),
+    hiddenSize,
+    contextLength: traits.contextLength ?? contextLengthOf(config),
+    tiedEmbeddings: config.flag("tie_word_embeddings", traits.tiedByDefault),
+    hasOutput: traits.bareModelHasOutput === true || hasOutputMatrix(config),
+    blocks: naming.blocks,
+    layers,
+    tensors: [
+      ...normTensors("output_norm", hiddenSize, traits.outputNormBias),
+      ...ropeFactors(config, traits.ropeDim),
+      ...(traits.tensors ?? []),
+    ],
+  };
+  if (traits.residualStreams !== undefined) architecture.residualStreams = traits.residualStreams;
+  if (traits.prediction && traits.prediction.blocks.length > 0) {
+    const { blocks, ...habits } = traits.prediction;
+    architecture.nextTokenPrediction = { layers: blocks.map((block) => naming.nameOf(block)), ...habits };
+  }
+  return architecture;
+}
+
+/** Bare models (embedders: `Qwen3Model`, `MistralModel`) have no output matrix. */
+function hasOutputMatrix(config: ConfigReader): boolean {
+  const architectures = config.optionalTexts("architectures");
+  return !(architectures && architectures.length > 0 && architectures.every((name) => /[a-z0-9]Model$/.test(name)));
+}
+
+/**
+ * Factors that llama.cpp's converter writes beside the weights: one per rotated pair for Llama 3's scaling
+ * (`rope_freqs`), two tables for long rope (`rope_factors_long`, `rope_factors_short`).
+ */
+function ropeFactors(config: ConfigReader, ropeDim: number | undefined): PlainTensor[] {
+  const scaling = config.optionalObject("rope_scaling", "rope_parameters");
+  const type = scaling?.optionalText("rope_type", "type");
+  const names = ropeFactorNames(type, scaling);
+  if (names.length === 0) return [];
+  const width = ropeDim ?? config.optionalSize("head_dim") ?? Math.floor(hiddenSizeOf(config) / headsOf(config));
+  return names.map((name) => ({
+    name: `${name}.weight`,
+    shape: [Math.floor(width / 2)],
+    role: "OTHER",
+    isParameter: false,
+  }));
+}
+
+function ropeFactorNames(type: string | undefined, scaling: ConfigReader | undefined): string[] {
+  if (type === "llama3") return ["rope_freqs"];
+  const isLong = type === "longrope" || type === "su";
+  return isLong && scaling?.has("long_factor") && scaling.has("short_factor")
+    ? ["rope_factors_long", "rope_factors_short"]
+    : [];
+}
+
+/** Names blocks by their contents; equal blocks get one name. */
+class BlockNaming {
+  readonly blocks: Record<string, Block> = {};
+  private readonly names = new Map<string, string>();
+
+  nameOf(block: Block): string {
+    const key = JSON.stringify(block);
+    const known = this.names.get(key);
+    if (known !== undefined) return known;
+    const base = describeContents(block);
+    let name = base;
+    for (let number = 2; Object.hasOwn(this.blocks, name); number += 1) name = `${base}-${number}`;
+    this.names.set(key, name);
+    this.blocks[name] = block;
+    return name;
+  }
+}
+
+function describeContents(block: Block): string {
+  const { attention, recurrent, feedForward, experts } = block;
+  const words: string[] = [];
+  if (attention) words.push(attention.kind === "latent" ? "latent" : windowWord(attention));
+  if (recurrent) words.push(recurrent.kind);
+  if (experts) words.push("moe");
+  else if (feedForward) words.push("dense");
+  return words.join("-") || "empty";
+}
+
+function windowWord(attention: { window?: { kind: string } }): string {
+  return attention.window?.kind ?? "full";
+}
+
+/** Encoders of an architecture, left out where there are none. */
+export function withEncoders(architecture: Architecture, encoders: readonly Encoder[]): Architecture {
+  return encoders.length > 0 ? { ...architecture, encoders: [...encoders] } : architecture;
+}

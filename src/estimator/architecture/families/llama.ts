@@ -1,0 +1,95 @@
+import type { Block } from "../architecture.js";
+import {
+  attentionBiases,
+  feedForward,
+  feedForwardBiases,
+  groupedAttention,
+  hiddenSizeOf,
+  intermediateSizeOf,
+  joinParts,
+  norms,
+} from "../block-parts.js";
+import type { ConfigReader } from "../config-reader.js";
+import { describeDecoder } from "../decoder.js";
+import type { Family } from "../family.js";
+
+/** Llama's layer: two norms, grouped-query attention, SwiGLU; biases where the config says so. */
+export function llamaBlock(config: ConfigReader): Block {
+  const hiddenSize = hiddenSizeOf(config);
+  return joinParts(
+    norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+    groupedAttention(config, { biases: attentionBiases(config, "qkvo") }),
+    feedForward(config),
+    config.flag("mlp_bias", false) ? feedForwardBiases(intermediateSizeOf(config), hiddenSize, true) : {},
+  );
+}
+
+interface LlamaLikeTraits {
+  gguf: string;
+  tiedByDefault?: boolean;
+}
+
+/** Families whose tensors are Llama's; they differ in the name a GGUF file gives them. */
+function llamaLike(
+  modelTypes: string[],
+  architectures: string[],
+  traits: LlamaLikeTraits,
+  defaults?: Family["defaults"],
+): Family {
+  return {
+    modelTypes,
+    architectures,
+    ...(defaults ? { defaults } : {}),
+    describe: (config) => {
+      const block = llamaBlock(config);
+      return describeDecoder(config, {
+        gguf: traits.gguf,
+        tiedByDefault: traits.tiedByDefault ?? false,
+        layer: () => block,
+      });
+    },
+  };
+}
+
+const LLAMA_DEFAULTS = {
+  vocab_size: 32000,
+  hidden_size: 4096,
+  intermediate_size: 11008,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  max_position_embeddings: 2048,
+};
+
+/** Mistral 7B's window of 4096 is kept full by llama.cpp and by most engines, so none is described. */
+const MISTRAL_DEFAULTS = {
+  ...LLAMA_DEFAULTS,
+  intermediate_size: 14336,
+  num_key_value_heads: 8,
+  max_position_embeddings: 131072,
+};
+
+export const LLAMA_FAMILIES: readonly Family[] = [
+  llamaLike(
+    ["llama", "llama_text", "yi", "aquila", "deepseek"],
+    ["LlamaForCausalLM", "LLaMAForCausalLM", "YiForCausalLM", "AquilaForCausalLM", "LlamaModel"],
+    { gguf: "llama" },
+    LLAMA_DEFAULTS,
+  ),
+  llamaLike(["mistral"], ["MistralForCausalLM", "MistralModel"], { gguf: "llama" }, MISTRAL_DEFAULTS),
+  llamaLike(
+    ["ministral3", "ministral"],
+    ["Ministral3ForCausalLM", "MinistralForCausalLM"],
+    { gguf: "mistral3" },
+    MISTRAL_DEFAULTS,
+  ),
+  llamaLike(["internlm2"], ["InternLM2ForCausalLM", "InternLM2ForRewardModel"], { gguf: "internlm2" }),
+  llamaLike(["internlm3"], ["InternLM3ForCausalLM"], { gguf: "llama" }),
+  llamaLike(["granite"], ["GraniteForCausalLM"], { gguf: "granite" }),
+  llamaLike(["smollm3"], ["SmolLM3ForCausalLM"], { gguf: "smollm3", tiedByDefault: true }),
+  llamaLike(["baichuan"], ["BaichuanForCausalLM", "BaiChuanForCausalLM"], { gguf: "baichuan" }),
+  llamaLike(["xverse"], ["XverseForCausalLM"], { gguf: "xverse" }),
+  llamaLike(["exaone"], ["ExaoneForCausalLM"], { gguf: "exaone" }),
+  llamaLike(["ernie4_5"], ["Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"], { gguf: "ernie4_5", tiedByDefault: true }),
+  llamaLike(["helium", "arcee_llama"], ["HeliumForCausalLM"], { gguf: "llama" }),
+  llamaLike(["minicpm"], ["MiniCPMForCausalLM"], { gguf: "minicpm", tiedByDefault: true }),
+];

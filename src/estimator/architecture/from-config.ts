@@ -1,0 +1,102 @@
+import type { Architecture } from "./architecture.js";
+import { ConfigError } from "./config-error.js";
+import { ConfigReader, type Path } from "./config-reader.js";
+import type { Family } from "./family.js";
+import { familyOfArchitecture, familyOfModelType, knownModelTypes } from "./registry.js";
+import { assertArchitecture } from "./validate.js";
+
+/** Where multimodal configs keep the text model. */
+const TEXT_PARTS = ["text_config", "language_config", "llm_config", "thinker_config"];
+/** A text part may itself nest one (Qwen-Omni's thinker). */
+const MAX_NESTING = 3;
+/** Near names listed when an architecture is refused. */
+const SUGGESTIONS = 5;
+
+/**
+ * Reads a Hugging Face config.json (transformers 4 and 5, nested text configs, quantized checkpoints) into the
+ * description that the estimator works from.
+ *
+ * @throws ConfigError - INVALID, naming the field, for fields that are missing, of the wrong kind, absurd or
+ *   contradictory; NOT_MODELLED for an architecture that is not described here, naming it and what is near.
+ */
+export function architectureFromConfig(config: unknown): Architecture {
+  const { reader, family } = findTextModel(ConfigReader.of(config));
+  return assertArchitecture(family.describe(reader));
+}
+
+interface TextModel {
+  reader: ConfigReader;
+  family: Family;
+}
+
+/** The innermost text config with a family that describes it; outer objects fill in what it leaves out. */
+function findTextModel(root: ConfigReader): TextModel {
+  const readers = [root];
+  for (let depth = 0; depth < MAX_NESTING; depth += 1) {
+    const outer = readers[0];
+    const inner = outer?.optionalObject(...TEXT_PARTS.filter((name) => outer.has(name)));
+    if (!outer || !inner || samePath(inner.path, outer.path)) break;
+    readers.unshift(inner);
+  }
+  for (const [index, reader] of readers.entries()) {
+    const family = familyOf(reader);
+    if (!family) continue;
+    const innermost = readers[0] ?? reader;
+    const outer = readers.slice(1).reduce((all, next) => all.withFallback(next), innermost);
+    const isNested = readers.length > 1 || index > 0;
+    return { family, reader: isNested && family.defaults ? outer.withDefaults(family.defaults) : outer };
+  }
+  throw notModelled(readers);
+}
+
+const samePath = (a: Path, b: Path): boolean => a.length === b.length;
+
+function familyOf(reader: ConfigReader): Family | undefined {
+  const modelType = reader.optionalText("model_type");
+  const byType = modelType === undefined ? undefined : familyOfModelType(modelType);
+  if (byType) return byType;
+  for (const name of reader.optionalTexts("architectures") ?? []) {
+    const family = familyOfArchitecture(name);
+    if (family) return family;
+  }
+  return undefined;
+}
+
+function notModelled(readers: readonly ConfigReader[]): ConfigError {
+  const names = readers.flatMap((reader) => [
+    ...(reader.optionalTexts("architectures") ?? []),
+    ...(reader.has("model_type") ? [reader.optionalText("model_type") ?? ""] : []),
+  ]);
+  const root = readers[readers.length - 1];
+  if (names.length === 0) {
+    return new ConfigError(
+      "model_type is missing, and so is architectures: nothing says which architecture this is.",
+      "INVALID",
+      ["model_type"],
+    );
+  }
+  const modelType = root?.optionalText("model_type");
+  const named = modelType ?? names[0] ?? "";
+  const near = nearestNames(named, knownModelTypes());
+  return new ConfigError(
+    `The architecture "${named}" is not modelled, and its memory is not guessed. Near it: ${near.join(", ")}.`,
+    "NOT_MODELLED",
+    [modelType === undefined ? "architectures" : "model_type"],
+  );
+}
+
+/** Known names that share the longest beginning with `name`. */
+function nearestNames(name: string, known: readonly string[]): string[] {
+  const wanted = name.toLowerCase();
+  return known
+    .map((candidate) => ({ candidate, shared: sharedPrefix(wanted, candidate) }))
+    .sort((a, b) => b.shared - a.shared || a.candidate.length - b.candidate.length)
+    .slice(0, SUGGESTIONS)
+    .map(({ candidate }) => candidate);
+}
+
+function sharedPrefix(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a[length] === b[length]) length += 1;
+  return length;
+}

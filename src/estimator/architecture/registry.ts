@@ -1,0 +1,27 @@
+import type { Family } from "./family.js";
+import { LLAMA_FAMILIES } from "./families/llama.js";
+import { QWEN_FAMILIES } from "./families/qwen.js";
+
+/** Every family described here. A new one is a file under `families/` and a line below. */
+const FAMILIES: readonly Family[] = [...LLAMA_FAMILIES, ...QWEN_FAMILIES];
+
+const BY_MODEL_TYPE = indexBy((family) => family.modelTypes);
+const BY_ARCHITECTURE = indexBy((family) => family.architectures);
+
+export const familyOfModelType = (modelType: string): Family | undefined => BY_MODEL_TYPE.get(modelType);
+
+export const familyOfArchitecture = (name: string): Family | undefined => BY_ARCHITECTURE.get(name);
+
+/** All `model_type` values that are described, sorted. */
+export const knownModelTypes = (): string[] => [...BY_MODEL_TYPE.keys()].sort();
+
+function indexBy(keysOf: (family: Family) => readonly string[]): ReadonlyMap<string, Family> {
+  const index = new Map<string, Family>();
+  for (const family of FAMILIES) {
+    for (const key of keysOf(family)) {
+      if (index.has(key)) throw new Error(`Two families describe "${key}".`);
+      index.set(key, family);
+    }
+  }
+  return index;
+}

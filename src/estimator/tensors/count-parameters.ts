@@ -1,0 +1,52 @@
+import type { Architecture, TensorRole } from "../architecture/architecture.js";
+import { listPredictionTensors, listTensors } from "./list-tensors.js";
+import type { Tensor } from "./tensor.js";
+
+export interface ParameterCount {
+  /** All parameters of the model, prediction blocks (MTP) and encoders not counted. */
+  total: number;
+  /** Parameters that one token passes through: all but the routed experts it is not sent to. */
+  active: number;
+  byRole: Partial<Record<TensorRole, number>>;
+  /** Parameters of the prediction blocks (MTP), whether or not a GGUF file keeps them. */
+  nextTokenPrediction: number;
+  /** Parameters of the towers stored beside the text model. */
+  encoders: number;
+}
+
+/**
+ * Counts a model's parameters as publishers do: constants that a converter adds (rope factors) and integer
+ * tables are not parameters, and prediction blocks and towers are counted apart.
+ */
+export function countParameters(architecture: Architecture): ParameterCount {
+  const parameters = listTensors(architecture).filter(
+    (tensor) => isCounted(tensor) && (tensor.layer === null || tensor.layer < architecture.layers.length),
+  );
+  const byRole: Partial<Record<TensorRole, number>> = {};
+  for (const tensor of parameters) byRole[tensor.role] = (byRole[tensor.role] ?? 0) + tensor.elements;
+  const total = sumElements(parameters);
+  return {
+    total,
+    active: total - idleExpertParameters(architecture, parameters),
+    byRole,
+    nextTokenPrediction: sumElements(listPredictionTensors(architecture).filter(isCounted)),
+    encoders: (architecture.encoders ?? []).reduce((sum, encoder) => sum + encoder.parameters, 0),
+  };
+}
+
+/** Parameters of the routed experts that a token is not sent to: `1 - used / count` of each layer's experts. */
+function idleExpertParameters(architecture: Architecture, parameters: readonly Tensor[]): number {
+  return parameters.reduce((sum, tensor) => {
+    if (tensor.role !== "EXPERTS" || tensor.layer === null) return sum;
+    const experts = architecture.blocks[architecture.layers[tensor.layer] ?? ""]?.experts;
+    return experts ? sum + (tensor.elements / experts.count) * (experts.count - experts.used) : sum;
+  }, 0);
+}
+
+function isCounted(tensor: Tensor): boolean {
+  return tensor.isParameter && !tensor.isInteger;
+}
+
+function sumElements(tensors: readonly Tensor[]): number {
+  return tensors.reduce((sum, tensor) => sum + tensor.elements, 0);
+}
