@@ -1,0 +1,156 @@
+import type { GpuRow, ScenarioRow, SystemRow } from "../../data/rows.js";
+import type { TensorRole } from "../../estimator/architecture/architecture.js";
+import type {
+  CalculationStep,
+  EstimateRequest,
+  EstimateWarning,
+  KvCacheKind,
+} from "../../estimator/estimate.types.js";
+
+/** Where in a field's arguments a value stands, list indices as decimal strings: `["inputs", "1", "quant"]`. */
+export type ArgumentPath = readonly string[];
+
+/** Names a model; exactly one key is set. `id` is a global id, `huggingFaceConfig` an object or its text. */
+export interface ModelRef {
+  id?: string | null | undefined;
+  slug?: string | null | undefined;
+  huggingFaceConfig?: unknown;
+}
+
+/** The schema's LlamaCppInput with its defaults filled in. */
+export interface LlamaCppInput {
+  ubatchSize: number;
+  batchSize: number;
+  flashAttention: boolean;
+  outputRows?: number | null | undefined;
+  kvUnified: boolean;
+  swaFull: boolean;
+  gpuLayers?: number | null | undefined;
+  cpuMoeLayers: number;
+  splitMode: "NONE" | "LAYER" | "ROW";
+}
+
+/** Exactly one key is set. */
+export interface RuntimeInput {
+  llamaCpp?: LlamaCppInput | null | undefined;
+  ruleOfThumb?: { overhead: number } | null | undefined;
+}
+
+/** Exactly one key is set; both hold slugs. */
+export interface HardwareInput {
+  gpus?: readonly { gpu: string; count: number }[] | null | undefined;
+  system?: string | null | undefined;
+}
+
+/** The schema's EstimateInput with its defaults filled in. */
+export interface EstimateInput {
+  model: ModelRef;
+  quant: string;
+  context: number;
+  sequences: number;
+  cacheTypeK?: string | null | undefined;
+  cacheTypeV?: string | null | undefined;
+  runtime?: RuntimeInput | null | undefined;
+  hardware?: HardwareInput | null | undefined;
+}
+
+/** How the weights are known, best first. */
+export type WeightsBasis = "PUBLISHED_FILE" | "TENSOR_TYPES" | "BITS_PER_WEIGHT";
+
+/** What the schema's Estimate is resolved from: its fields as plain properties, every size a number of bytes. */
+export interface EstimateModel {
+  /** What was estimated, kept for the search of hardware with the same settings. */
+  request: EstimateRequest;
+  total: number;
+  weights: {
+    size: number;
+    parameters: number;
+    activeParameters: number;
+    bitsPerWeight: number;
+    basis: WeightsBasis;
+    byTensorType: readonly { type: string; tensors: number; size: number }[];
+    byRole: readonly { role: TensorRole; parameters: number; size: number }[];
+  };
+  kvCache: {
+    size: number;
+    bytesPerToken: number;
+    layers: readonly { kind: KvCacheKind; layers: number; cells: number; size: number }[];
+  };
+  compute: number;
+  overhead: number;
+  devices: readonly DeviceEstimateModel[];
+  host: { weights: number; kvCache: number; compute: number; total: number };
+  fits: boolean | null;
+  maxContext: number | null;
+  accuracy: EstimateAccuracyModel;
+  steps: readonly CalculationStep[];
+  warnings: readonly EstimateWarning[];
+  catalogVersion: number;
+}
+
+export interface DeviceEstimateModel {
+  index: number;
+  gpu: GpuRow | null;
+  weights: number;
+  kvCache: number;
+  compute: number;
+  overhead: number;
+  total: number;
+  capacity: number | null;
+  free: number | null;
+  layers: number;
+}
+
+/** Errors are relative (0.01 = 1%), `low` and `high` bytes. */
+export interface EstimateAccuracyModel {
+  measurements: number;
+  medianError: number | null;
+  p95Error: number | null;
+  low: number;
+  high: number;
+}
+
+/** How a model is split over the devices of a fit. */
+export interface ParallelPlanModel {
+  kind: "LAYER_SPLIT";
+  tensor: number;
+  pipeline: number;
+  layersPerDevice: readonly number[];
+}
+
+/** One set of equal cards, or one system of the catalogue, that an estimate fits on. Sizes are bytes. */
+export interface HardwareFitModel {
+  gpu: GpuRow;
+  count: number;
+  system: SystemRow | null;
+  nodes: number;
+  plan: ParallelPlanModel;
+  devices: readonly DeviceEstimateModel[];
+  headroom: number;
+  maxContext: number;
+  usdPerHour: number | null;
+  usdToBuy: number | null;
+}
+
+/** One of several estimates that could not be made; `field` is the path of the argument at fault. */
+export interface EstimateFailureModel {
+  code: string;
+  message: string;
+  field: ArgumentPath;
+}
+
+/** Computes estimates over one version of the catalogue. */
+export interface EstimationService {
+  /**
+   * @param path where `input` stands in the arguments; errors name the value at fault below it
+   * @throws BadUserInputError for an input that cannot be estimated
+   */
+  estimate(input: EstimateInput, path: ArgumentPath): EstimateModel;
+  /** The estimate of a saved scenario, computed once per catalogue version. */
+  estimateScenario(scenario: ScenarioRow): EstimateModel;
+  /**
+   * All hardware of the catalogue (archived rows left out) that fits: for each card the smallest set of equal
+   * ones whose fullest card fits, and every system as it is. In no particular order.
+   */
+  findHardware(estimate: EstimateModel): readonly HardwareFitModel[];
+}
