@@ -28,11 +28,18 @@ export interface Device {
   name: string;
   /** Bytes one process can allocate; null for a device without limit. */
   capacityBytes: number | null;
+  /** Who makes it ("nvidia", "amd", "apple" ...), by which the runtime's fixed overhead is looked up. */
+  vendor?: string;
+  /** Bytes the runtime takes on it before anything is loaded; by vendor if absent, 0 on a device without limit. */
+  overheadBytes?: number;
 }
 
 export type RuntimeRequest =
-  | { kind: "llama-cpp"; settings: LlamaCppSettings }
+  | { kind: "llama-cpp"; settings: LlamaCppSettings; deviceOverheadBytes?: DeviceOverheadTable }
   | { kind: "rule-of-thumb"; overhead: number };
+
+/** Bytes a runtime takes per device whatever the model, by vendor; `default` for the vendors not listed. */
+export type DeviceOverheadTable = Readonly<Record<string, number>> & { readonly default: number };
 
 /** llama.cpp's own switches; see the GraphQL input LlamaCppInput for their meaning. */
 export interface LlamaCppSettings {
@@ -50,6 +57,8 @@ export interface LlamaCppSettings {
   splitMode: "NONE" | "LAYER" | "ROW";
   /** Share of each device; proportional to free memory if absent (`--tensor-split`). */
   tensorSplit?: number[];
+  /** Caches follow their layers onto devices; false keeps them in host memory (`--no-kv-offload`). True if absent. */
+  kvOffload?: boolean;
 }
 
 export type KvCacheKind =

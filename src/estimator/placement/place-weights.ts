@@ -1,0 +1,101 @@
+import type { Architecture } from "../architecture/architecture.js";
+import type { StoredTensor } from "../quantization/scheme.js";
+import { HOST, type LayerPlacement } from "./place-layers.js";
+
+/** Bytes of a model's weights by where llama.cpp may put them; computed once per model and format. */
+export interface WeightLayout {
+  /** Bytes of each block that follow its layer, routed experts not counted. */
+  blocks: number[];
+  /** Bytes of each block's routed experts, which `--n-cpu-moe` can keep in host memory. */
+  experts: number[];
+  /** Token embedding and other tables read by token id: always in host memory. */
+  input: number;
+  /** Final norm, output matrix and what else goes with the output layer. */
+  output: number;
+  /** Bytes of the token embedding that a device holds a second time as its output matrix; 0 unless tied. */
+  tiedOutput: number;
+}
+
+/** Tensors beside the token embedding that llama.cpp loads with its input layer (`llama-arch.cpp`, LAYER_INPUT). */
+const INPUT_LAYER_TENSORS = /^(token_embd_norm|token_types|position_embd)\./;
+
+/**
+ * Sorts the tensors of a model by where they go. Prediction blocks that llama.cpp does not load take no
+ * memory and are left out.
+ */
+export function layOutWeights(architecture: Architecture, tensors: readonly StoredTensor[]): WeightLayout {
+  const layerCount = architecture.layers.length;
+  const predictionLoaded = architecture.nextTokenPrediction?.loadedByLlamaCpp === true;
+  const blockCount = countBlocks(architecture);
+  const layout: WeightLayout = {
+    blocks: new Array<number>(blockCount).fill(0),
+    experts: new Array<number>(blockCount).fill(0),
+    input: 0,
+    output: 0,
+    tiedOutput: 0,
+  };
+  for (const { tensor, bytes } of tensors) {
+    const { layer } = tensor;
+    if (layer !== null && !tensor.isInputTable) {
+      if (layer >= layerCount && !predictionLoaded) {
+        continue;
+      }
+      const target = tensor.role === "EXPERTS" ? layout.experts : layout.blocks;
+      target[layer] = (target[layer] ?? 0) + bytes;
+      continue;
+    }
+    if (tensor.isInputTable || INPUT_LAYER_TENSORS.test(tensor.name)) {
+      layout.input += bytes;
+      if (tensor.role === "TOKEN_EMBEDDING" && tensor.name === "token_embd.weight") {
+        layout.tiedOutput = architecture.tiedEmbeddings && architecture.hasOutput ? bytes : 0;
+      }
+    } else {
+      layout.output += bytes;
+    }
+  }
+  return layout;
+}
+
+/** Blocks of the file that take a slot of the layer split: the layers and the prediction blocks kept in it. */
+export function countBlocks(architecture: Architecture): number {
+  const prediction = architecture.nextTokenPrediction;
+  return architecture.layers.length + (prediction?.inGguf ? prediction.layers.length : 0);
+}
+
+/** Weight bytes in each place. */
+export interface PlacedBytes {
+  devices: number[];
+  host: number;
+}
+
+/** Adds up weights by place; the routed experts of the first `cpuMoeLayers` layers stay in host memory. */
+export function placeWeights(layout: WeightLayout, placement: LayerPlacement, cpuMoeLayers: number): PlacedBytes {
+  const placed: PlacedBytes = { devices: new Array<number>(placement.deviceCount).fill(0), host: layout.input };
+  layout.blocks.forEach((bytes, layer) => {
+    const device = placement.layers[layer] ?? HOST;
+    addBytes(placed, device, bytes);
+    addBytes(placed, layer < cpuMoeLayers ? HOST : device, layout.experts[layer] ?? 0);
+  });
+  addBytes(placed, placement.output, layout.output);
+  if (placement.output !== HOST) {
+    addBytes(placed, placement.output, layout.tiedOutput);
+  }
+  return placed;
+}
+
+/** Adds bytes that follow each layer (its cache) to the layer's place. */
+export function placeLayerBytes(bytesByLayer: readonly number[], placement: LayerPlacement): PlacedBytes {
+  const placed: PlacedBytes = { devices: new Array<number>(placement.deviceCount).fill(0), host: 0 };
+  bytesByLayer.forEach((bytes, layer) => {
+    addBytes(placed, placement.layers[layer] ?? HOST, bytes);
+  });
+  return placed;
+}
+
+function addBytes(placed: PlacedBytes, device: number, bytes: number): void {
+  if (device === HOST) {
+    placed.host += bytes;
+  } else {
+    placed.devices[device] = (placed.devices[device] ?? 0) + bytes;
+  }
+}

@@ -1,0 +1,82 @@
+import type {
+  EstimateRequest,
+  KvCacheLayerGroup,
+  LlamaCppSettings,
+  DeviceOverheadTable,
+  Device,
+} from "../../estimate.types.js";
+import { listLayerCaches, type LayerCache } from "../../kv-cache/layer-caches.js";
+import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
+import { HOST, type LayerPlacement, placeLayers } from "../../placement/place-layers.js";
+import { countBlocks, placeLayerBytes, placeWeights } from "../../placement/place-weights.js";
+import { type PreparedModel, prepareModel } from "../../prepared-model.js";
+import { computeBuffers } from "./compute-buffers.js";
+import { deviceOverheadBytes } from "./device-overhead.js";
+import { deviceShares, type RunSettings, runSettings } from "./run-settings.js";
+
+/** What llama.cpp allocates, place by place. All sizes are bytes. */
+export interface LlamaCppMemory {
+  model: PreparedModel;
+  run: RunSettings;
+  placement: LayerPlacement;
+  caches: LayerCache[][];
+  cacheGroups: KvCacheLayerGroup[];
+  cacheBytes: number;
+  cacheBytesPerToken: number;
+  devices: { weights: number; kvCache: number; compute: number; overhead: number; layers: number }[];
+  host: { weights: number; kvCache: number; compute: number };
+}
+
+/**
+ * Lays a model out on devices as llama.cpp does: weights and caches layer by layer, and the compute buffer
+ * of each device and of the host.
+ *
+ * @throws EstimateError for settings that llama.cpp refuses.
+ */
+export function estimateLlamaCpp(
+  request: EstimateRequest,
+  settings: LlamaCppSettings,
+  devices: readonly Device[],
+  overheadTable: DeviceOverheadTable,
+): LlamaCppMemory {
+  const { architecture } = request;
+  const run = runSettings(request, settings);
+  const model = prepareModel(architecture, request.scheme);
+  const overheads = devices.map((device) => deviceOverheadBytes(device, overheadTable));
+  const placement = placeLayers({
+    blockCount: countBlocks(architecture),
+    gpuLayers: run.gpuLayers,
+    shares: deviceShares(devices, overheads, settings),
+  });
+  const weights = placeWeights(model.layout, placement, run.cpuMoeLayers);
+  const caches = listLayerCaches(architecture, run.cache);
+  const cacheByLayer = caches.map(layerCacheBytes);
+  const cacheBytes = cacheByLayer.reduce((sum, bytes) => sum + bytes, 0);
+  const cache = run.kvOffload
+    ? placeLayerBytes(cacheByLayer, placement)
+    : { devices: devices.map(() => 0), host: cacheBytes };
+  const compute = computeBuffers({ architecture, model, run, placement });
+  const cellsOfOneStream = run.cache.unified ? run.contextCells : run.contextCells / run.sequences;
+  return {
+    model,
+    run,
+    placement,
+    caches,
+    cacheGroups: groupCaches(caches),
+    cacheBytes,
+    cacheBytesPerToken: growthPerToken(caches, cellsOfOneStream),
+    devices: devices.map((_, index) => ({
+      weights: weights.devices[index] ?? 0,
+      kvCache: cache.devices[index] ?? 0,
+      compute: compute.devices[index] ?? 0,
+      overhead: overheads[index] ?? 0,
+      layers: placement.layers.filter((device) => device === index).length,
+    })),
+    host: { weights: weights.host, kvCache: cache.host, compute: compute.host },
+  };
+}
+
+/** True when nothing of the model is on any device. */
+export function isHostOnly(placement: LayerPlacement): boolean {
+  return placement.output === HOST && placement.layers.every((device) => device === HOST);
+}

@@ -1,0 +1,136 @@
+import { EstimateError } from "../../estimate-error.js";
+import type { CacheType, Device, EstimateRequest, LlamaCppSettings } from "../../estimate.types.js";
+import { F16_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
+import { fullCells } from "../../kv-cache/cell-counts.js";
+import type { CacheSettings } from "../../kv-cache/layer-caches.js";
+
+/** Sequences llama.cpp can hold at once (`llama-cparams.h`, LLAMA_MAX_SEQ). */
+const MAX_SEQUENCES = 256;
+/** Largest count llama.cpp's 32-bit token counters are used for here. */
+const MAX_TOKENS = 2 ** 31;
+
+/** llama.cpp's settings after its own adjustments. */
+export interface RunSettings {
+  cache: CacheSettings;
+  typeK: CacheType;
+  typeV: CacheType;
+  flashAttention: boolean;
+  sequences: number;
+  /** Tokens of the largest microbatch: what the compute buffers are sized for. */
+  tokens: number;
+  /** Logit rows of that microbatch. */
+  outputRows: number;
+  /** Cells of all sequences together. */
+  contextCells: number;
+  kvOffload: boolean;
+  kvUnified: boolean;
+  gpuLayers: number | undefined;
+  cpuMoeLayers: number;
+  splitMode: LlamaCppSettings["splitMode"];
+}
+
+/**
+ * Applies llama.cpp's limits: the batch is at most the context, the microbatch at most the batch, and a
+ * microbatch is a whole number of sequences (llama-context.cpp).
+ *
+ * @throws EstimateError for what llama.cpp refuses.
+ */
+export function runSettings(request: EstimateRequest, settings: LlamaCppSettings): RunSettings {
+  const typeK = request.cacheTypeK ?? F16_CACHE;
+  const typeV = request.cacheTypeV ?? typeK;
+  checkSettings(request, settings);
+  if (isQuantizedCache(typeV) && !settings.flashAttention) {
+    throw new EstimateError(
+      `llama.cpp keeps values in a quantized type (${typeV.slug}) only with flash attention: turn it on, or choose f16.`,
+      ["cacheTypeV"],
+      "CACHE_TYPE_NEEDS_FLASH_ATTENTION",
+    );
+  }
+  const { sequences } = request;
+  const asked = request.contextTokens * sequences;
+  const ubatch = Math.min(asked, settings.batchSize, settings.ubatchSize);
+  const cache: CacheSettings = {
+    contextTokens: request.contextTokens,
+    sequences,
+    unified: settings.kvUnified,
+    swaFull: settings.swaFull,
+    ubatchTokens: ubatch,
+    typeK,
+    typeV,
+  };
+  const cells = fullCells(cache);
+  const tokens = Math.ceil(ubatch / sequences) * sequences;
+  return {
+    cache,
+    typeK,
+    typeV,
+    flashAttention: settings.flashAttention,
+    sequences,
+    tokens,
+    outputRows: Math.min(settings.outputRows ?? sequences, tokens),
+    contextCells: cells.cells * cells.streams,
+    kvOffload: settings.kvOffload ?? true,
+    kvUnified: settings.kvUnified,
+    gpuLayers: settings.gpuLayers,
+    cpuMoeLayers: settings.cpuMoeLayers,
+    splitMode: settings.splitMode,
+  };
+}
+
+function checkSettings(request: EstimateRequest, settings: LlamaCppSettings): void {
+  requireWhole(request.contextTokens, 1, MAX_TOKENS, "The context", ["contextTokens"]);
+  requireWhole(request.sequences, 1, MAX_SEQUENCES, "The number of sequences", ["sequences"]);
+  requireWhole(settings.ubatchSize, 1, MAX_TOKENS, "The microbatch", ["runtime", "settings", "ubatchSize"]);
+  requireWhole(settings.batchSize, 1, MAX_TOKENS, "The batch", ["runtime", "settings", "batchSize"]);
+  requireWhole(settings.cpuMoeLayers, 0, MAX_TOKENS, "cpuMoeLayers", ["runtime", "settings", "cpuMoeLayers"]);
+  if (settings.outputRows !== undefined) {
+    requireWhole(settings.outputRows, 1, MAX_TOKENS, "outputRows", ["runtime", "settings", "outputRows"]);
+  }
+  if (settings.gpuLayers !== undefined) {
+    requireWhole(settings.gpuLayers, 0, MAX_TOKENS, "gpuLayers", ["runtime", "settings", "gpuLayers"]);
+  }
+}
+
+function requireWhole(value: number, least: number, most: number, what: string, path: string[]): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new EstimateError(`${what} must be a whole number from ${least} to ${most}, not ${value}.`, path);
+  }
+}
+
+/**
+ * Each device's share of the layers: as told, else in proportion to its free memory, else equal
+ * (llama.cpp, `llama-model.cpp`: the default split is by free memory, read once the device is in use).
+ */
+export function deviceShares(
+  devices: readonly Device[],
+  overheads: readonly number[],
+  settings: LlamaCppSettings,
+): number[] {
+  const { tensorSplit } = settings;
+  if (settings.splitMode === "NONE") {
+    return devices.map((_, index) => (index === 0 ? 1 : 0));
+  }
+  if (settings.splitMode === "ROW") {
+    throw new EstimateError(
+      "Splitting matrices by rows is not modelled: use the split by layers, which llama.cpp recommends.",
+      ["runtime", "settings", "splitMode"],
+      "SPLIT_NOT_SUPPORTED",
+    );
+  }
+  if (tensorSplit?.some((share) => share > 0)) {
+    const invalid = tensorSplit.some((share) => !Number.isFinite(share) || share < 0);
+    if (invalid || tensorSplit.length > devices.length) {
+      throw new EstimateError("The tensor split must have one share, zero or more, for each device.", [
+        "runtime",
+        "settings",
+        "tensorSplit",
+      ]);
+    }
+    return devices.map((_, index) => tensorSplit[index] ?? 0);
+  }
+  const free = devices.map((device, index) =>
+    device.capacityBytes === null ? Number.POSITIVE_INFINITY : device.capacityBytes - (overheads[index] ?? 0),
+  );
+  const equal = free.some((bytes) => !Number.isFinite(bytes) || bytes <= 0);
+  return equal ? devices.map(() => 1) : free;
+}

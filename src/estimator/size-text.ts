@@ -1,0 +1,21 @@
+const KIB = 2 ** 10;
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+
+/** A size for people: GiB from 10 GiB on, MiB below, exact bytes when small. */
+export function sizeText(bytes: number): string {
+  if (bytes >= 10 * GIB) {
+    return `${(bytes / GIB).toFixed(2)} GiB`;
+  }
+  if (bytes >= MIB) {
+    return `${(bytes / MIB).toFixed(2)} MiB`;
+  }
+  return bytes >= KIB ? `${(bytes / KIB).toFixed(1)} KiB` : `${bytes} B`;
+}
+
+/** A whole number with thousands separated by commas. */
+export function countText(count: number): string {
+  return Math.round(count)
+    .toString()
+    .replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+}
