@@ -1,0 +1,61 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { buildSchema, getVariableValues, Kind, type OperationDefinitionNode, parse, validate } from "graphql";
+import { describe, expect, it } from "vitest";
+import { type Example, examples } from "./examples.js";
+
+const schema = buildSchema(readFileSync(new URL("../../schema.graphql", import.meta.url), "utf8"));
+const files = readdirSync(new URL("./examples/", import.meta.url));
+
+function operationsOf({ query }: Example): OperationDefinitionNode[] {
+  return parse(query).definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+}
+
+function variablesOf({ variables }: Example): Record<string, unknown> {
+  return variables === undefined ? {} : JSON.parse(variables);
+}
+
+describe.each(examples)("example $name", (example) => {
+  it("is a valid query of the schema", () => {
+    expect(validate(schema, parse(example.query))).toEqual([]);
+  });
+
+  it("has one named operation, which titles its tab", () => {
+    expect(operationsOf(example).map(({ operation, name }) => [operation, typeof name?.value])).toEqual([
+      ["query", "string"],
+    ]);
+  });
+
+  it("brings exactly the variables that the query declares, of the right types", () => {
+    const [operation] = operationsOf(example);
+    const declared = operation?.variableDefinitions ?? [];
+    expect(Object.keys(variablesOf(example)).sort()).toEqual(
+      declared.map(({ variable }) => variable.name.value).sort(),
+    );
+    const { errors = [] } = getVariableValues(schema, declared, variablesOf(example));
+    expect(errors.map(({ message }) => message)).toEqual([]);
+  });
+
+  it("opens with the question as a comment, for the reader of the tab", () => {
+    expect(example.query).toMatch(/^# .+\?\n/);
+  });
+});
+
+describe("the list of examples", () => {
+  it("uses every file of the folder", () => {
+    const named = examples.flatMap(({ name, variables }) => [
+      `${name}.graphql`,
+      ...(variables === undefined ? [] : [`${name}.variables.json`]),
+    ]);
+    expect(named.sort()).toEqual(files.sort());
+  });
+
+  it("gives each tab a title of its own", () => {
+    const titles = examples.flatMap(operationsOf).map(({ name }) => name?.value);
+    expect(new Set(titles).size).toBe(examples.length);
+  });
+
+  it("starts with the question that the project exists for, ready to run", () => {
+    expect(examples[0]?.query).toContain('slug: "deepseek-v3-671b-q4-k-m-128k"');
+    expect(examples[0]?.variables).toBeUndefined();
+  });
+});

@@ -1,0 +1,50 @@
+import configQuery from "./examples/config-json.graphql?raw";
+import configVariables from "./examples/config-json.variables.json?raw";
+import deepSeekQuery from "./examples/deepseek-v3.graphql?raw";
+import modelsQuery from "./examples/models.graphql?raw";
+import myCardsQuery from "./examples/my-cards.graphql?raw";
+import myCardsVariables from "./examples/my-cards.variables.json?raw";
+import ruleOfThumbQuery from "./examples/rule-of-thumb.graphql?raw";
+
+/** A query that answers a real question, shown as a tab. */
+export interface Example {
+  /** Name of the file and key of the list. */
+  name: string;
+  /** What a person would ask. */
+  question: string;
+  /** GraphQL document with one named operation; its name becomes the tab's title. */
+  query: string;
+  /** JSON object with the operation's variables, as text. */
+  variables?: string;
+}
+
+/** In the order of the tabs. The first one opens with the page and must not need variables. */
+export const examples: readonly Example[] = [
+  {
+    name: "deepseek-v3",
+    question: "How much memory does DeepSeek V3 671B need at Q4_K_M with 128K context, and on what does it fit?",
+    query: deepSeekQuery,
+  },
+  {
+    name: "my-cards",
+    question: "Does a 70B model fit on my two RTX 3090, and with how much context?",
+    query: myCardsQuery,
+    variables: myCardsVariables,
+  },
+  {
+    name: "config-json",
+    question: "I have only a config.json: what does the model need?",
+    query: configQuery,
+    variables: configVariables,
+  },
+  {
+    name: "models",
+    question: "Which models of 20 to 40 billion parameters are there, and which home cards could run them?",
+    query: modelsQuery,
+  },
+  {
+    name: "rule-of-thumb",
+    question: "How far off is the usual rule of thumb?",
+    query: ruleOfThumbQuery,
+  },
+];

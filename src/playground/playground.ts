@@ -1,0 +1,19 @@
+import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
+import { GraphiQL } from "graphiql";
+import { createElement, type ReactElement } from "react";
+import { examples } from "./examples.js";
+import { EXAMPLES_PLUGIN } from "./examples-panel.js";
+import { sendRequest } from "./send-request.js";
+
+// Compared by reference on every render, so they live outside the component.
+const defaultTabs = examples.map(({ query, variables = null }) => ({ query, variables }));
+const plugins = [EXAMPLES_PLUGIN, HISTORY_PLUGIN];
+
+/** The whole page: GraphiQL on this server's API, each example question in a tab of its own. */
+export function Playground(): ReactElement {
+  return createElement(
+    GraphiQL,
+    { fetcher: sendRequest, defaultTabs, plugins, inputValueDeprecation: true, schemaDescription: true },
+    createElement(GraphiQL.Logo, null, "vramql"),
+  );
+}
