@@ -134,6 +134,13 @@ export class ConfigReader {
     return this.optionalList(names, (value, path) => toWhole(value, path, min, max));
   }
 
+  optionalNumbers(...names: string[]): number[] | undefined {
+    return this.optionalList(names, (value, path) => {
+      if (typeof value !== "number") throw invalid(path, `must be a number, but is ${describe(value)}`);
+      return value;
+    });
+  }
+
   /** A list with one entry per layer. Entries beyond the last layer (prediction blocks) are dropped. */
   optionalPerLayer<T>(names: string[], layers: number, read: (value: unknown, path: Path) => T): T[] | undefined {
     const values = this.optionalList(names, read);

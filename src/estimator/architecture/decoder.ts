@@ -22,8 +22,6 @@ export interface DecoderTraits {
   residualStreams?: number;
   /** The family's causal model is called "...Model", as bare models without an output matrix are elsewhere. */
   bareModelHasOutput?: boolean;
-  /** Width of rotated positions in a head; the whole head if absent. */
-  ropeDim?: number;
 }
 
 /** Prediction blocks (MTP) and what the runtimes do with them. */
@@ -67,7 +65,7 @@ export function describeDecoder(config: ConfigReader, traits: DecoderTraits): Ar
     layers,
     tensors: [
       ...normTensors("output_norm", hiddenSize, traits.outputNormBias),
-      ...ropeFactors(config, traits.ropeDim),
+      ...ropeFactors(config),
       ...(traits.tensors ?? []),
     ],
   };
@@ -89,26 +87,23 @@ function hasOutputMatrix(config: ConfigReader): boolean {
  * Factors that llama.cpp's converter writes beside the weights: one per rotated pair for Llama 3's scaling
  * (`rope_freqs`), two tables for long rope (`rope_factors_long`, `rope_factors_short`).
  */
-function ropeFactors(config: ConfigReader, ropeDim: number | undefined): PlainTensor[] {
+function ropeFactors(config: ConfigReader): PlainTensor[] {
   const scaling = config.optionalObject("rope_scaling", "rope_parameters");
-  const type = scaling?.optionalText("rope_type", "type");
-  const names = ropeFactorNames(type, scaling);
-  if (names.length === 0) return [];
-  const width = ropeDim ?? config.optionalSize("head_dim") ?? Math.floor(hiddenSizeOf(config) / headsOf(config));
-  return names.map((name) => ({
-    name: `${name}.weight`,
-    shape: [Math.floor(width / 2)],
-    role: "OTHER",
-    isParameter: false,
-  }));
+  if (!scaling) return [];
+  if (scaling.optionalText("rope_type", "type") === "llama3")
+    return [ropeFactorTable("rope_freqs", headWidth(config) / 2)];
+  return ["long", "short"].flatMap((length) => {
+    const factors = scaling.optionalNumbers(`${length}_factor`);
+    return factors && factors.length > 0 ? [ropeFactorTable(`rope_factors_${length}`, factors.length)] : [];
+  });
 }
 
-function ropeFactorNames(type: string | undefined, scaling: ConfigReader | undefined): string[] {
-  if (type === "llama3") return ["rope_freqs"];
-  const isLong = type === "longrope" || type === "su";
-  return isLong && scaling?.has("long_factor") && scaling.has("short_factor")
-    ? ["rope_factors_long", "rope_factors_short"]
-    : [];
+const headWidth = (config: ConfigReader): number =>
+  config.optionalSize("head_dim") ?? Math.floor(hiddenSizeOf(config) / headsOf(config));
+
+/** A table of constants that a converter adds. */
+export function ropeFactorTable(name: string, width: number): PlainTensor {
+  return { name: `${name}.weight`, shape: [Math.max(1, Math.floor(width))], role: "OTHER", isParameter: false };
 }
 
 /** Names blocks by their contents; equal blocks get one name. */

@@ -1,9 +1,26 @@
 import type { Family } from "./family.js";
+import { DEEPSEEK_FAMILIES } from "./families/deepseek.js";
+import { FUSED_FAMILIES } from "./families/fused.js";
+import { GEMMA_FAMILIES } from "./families/gemma.js";
+import { GLM_MOE_FAMILIES } from "./families/glm-moe.js";
+import { LAYER_NORM_FAMILIES } from "./families/layer-norm.js";
 import { LLAMA_FAMILIES } from "./families/llama.js";
+import { MIXTURE_FAMILIES } from "./families/mixture.js";
+import { OLMO_FAMILIES } from "./families/olmo.js";
 import { QWEN_FAMILIES } from "./families/qwen.js";
 
 /** Every family described here. A new one is a file under `families/` and a line below. */
-const FAMILIES: readonly Family[] = [...LLAMA_FAMILIES, ...QWEN_FAMILIES];
+const FAMILIES: readonly Family[] = [
+  ...LLAMA_FAMILIES,
+  ...QWEN_FAMILIES,
+  ...FUSED_FAMILIES,
+  ...OLMO_FAMILIES,
+  ...LAYER_NORM_FAMILIES,
+  ...GEMMA_FAMILIES,
+  ...MIXTURE_FAMILIES,
+  ...GLM_MOE_FAMILIES,
+  ...DEEPSEEK_FAMILIES,
+];
 
 const BY_MODEL_TYPE = indexBy((family) => family.modelTypes);
 const BY_ARCHITECTURE = indexBy((family) => family.architectures);

@@ -1,0 +1,170 @@
+import type { Block, Indexer, LatentAttention } from "../architecture.js";
+import {
+  type BlockPart,
+  feedForward,
+  groupedAttention,
+  headsOf,
+  hiddenSizeOf,
+  joinParts,
+  norms,
+  routedExperts,
+  sharedExperts,
+} from "../block-parts.js";
+import type { ConfigReader } from "../config-reader.js";
+import { describeDecoder, layerCountOf, type PredictionTraits, predictionCountOf } from "../decoder.js";
+import { expertLayers } from "../expert-layers.js";
+import type { Family } from "../family.js";
+import { predictionBlock } from "../prediction.js";
+
+/*
+ * Multi-head latent attention: DeepSeek V2 to V3.2, Kimi K2, GLM-4.7-Flash, GLM-5, MiniCPM3.
+ */
+
+/** The latent attention of a config, with what the layer's own fields add. */
+export function latentAttention(config: ConfigReader, more: Partial<LatentAttention> = {}): BlockPart {
+  return {
+    attention: {
+      kind: "latent",
+      heads: headsOf(config),
+      queryRank: config.optionalSize("q_lora_rank") ?? null,
+      kvRank: config.size("kv_lora_rank"),
+      ropeDim: config.count("qk_rope_head_dim"),
+      nopeDim: config.count("qk_nope_head_dim"),
+      valueDim: config.size("v_head_dim"),
+      ...more,
+    },
+  };
+}
+
+/** What llama.cpp and its converter do with the prediction blocks. */
+type PredictionHabits = Omit<PredictionTraits, "blocks">;
+
+const LEFT_OUT: PredictionHabits = { inGguf: false, loadedByLlamaCpp: false, cachedByLlamaCpp: false };
+const KEPT_AND_CACHED: PredictionHabits = { inGguf: true, loadedByLlamaCpp: false, cachedByLlamaCpp: true };
+
+interface LatentTraits {
+  gguf: string;
+  prediction: PredictionHabits;
+  /** The indexer of each layer, prediction blocks after the last one; undefined for a layer without. */
+  indexers?: (config: ConfigReader, blocks: number) => (Indexer | undefined)[];
+  defaults?: Family["defaults"];
+}
+
+const feedForwardPart = (config: ConfigReader, isMixture: boolean): BlockPart =>
+  isMixture
+    ? routedExperts(config, {
+        routerScoreBias: (config.optionalText("topk_method") ?? "noaux_tc") === "noaux_tc",
+        shared: sharedExperts(config, "n_shared_experts"),
+      })
+    : feedForward(config);
+
+function latent(modelTypes: string[], architectures: string[], traits: LatentTraits): Family {
+  return {
+    modelTypes,
+    architectures,
+    describe: (config) => {
+      const hiddenSize = hiddenSizeOf(config);
+      const layers = layerCountOf(config);
+      const hasExperts = expertLayers(config, layers);
+      const predicted = predictionCountOf(config, "num_nextn_predict_layers");
+      const indexers = traits.indexers?.(config, layers + predicted) ?? [];
+      const block = (index: number): Block => {
+        const indexer = indexers[index];
+        return joinParts(
+          norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+          latentAttention(config, indexer ? { indexer } : {}),
+          feedForwardPart(config, hasExperts[index] ?? true),
+        );
+      };
+      return describeDecoder(config, {
+        gguf: traits.gguf,
+        tiedByDefault: false,
+        layer: block,
+        prediction: {
+          blocks: Array.from({ length: predicted }, (_, index) => predictionBlock(block(layers + index), hiddenSize)),
+          ...traits.prediction,
+        },
+      });
+    },
+  };
+}
+
+const readIndexer = (config: ConfigReader): Indexer => ({
+  heads: config.size("index_n_heads"),
+  keyDim: config.size("index_head_dim"),
+  topK: config.size("index_topk"),
+});
+
+/**
+ * Indexers by layer: every layer has one, unless the config lists layers that share an earlier layer's
+ * (`indexer_types`). A prediction block has its own.
+ */
+function layerIndexers(config: ConfigReader, blocks: number): (Indexer | undefined)[] {
+  const layers = layerCountOf(config);
+  const types = config.optionalChoicePerLayer(["indexer_types"], layers, ["full", "shared"]);
+  return Array.from({ length: blocks }, (_, index) => (types?.[index] === "shared" ? undefined : readIndexer(config)));
+}
+
+/** DeepSeek V2 with `use_mla: false` (DeepSeek-VL2-tiny): plain multi-head attention, the same experts. */
+const DEEPSEEK_V2_LATENT = latent(["deepseek_v2_latent"], [], { gguf: "deepseek2", prediction: LEFT_OUT });
+const DEEPSEEK_V2: Family = {
+  modelTypes: ["deepseek_v2"],
+  architectures: ["DeepseekV2ForCausalLM"],
+  describe: (config) => {
+    if (config.flag("use_mla", true) && config.has("kv_lora_rank"))
+      return DEEPSEEK_V2_LATENT.describe(withGreedy(config));
+    const hasExperts = expertLayers(config, layerCountOf(config));
+    const width = hiddenSizeOf(config) / headsOf(config);
+    return describeDecoder(config, {
+      gguf: null,
+      tiedByDefault: false,
+      layer: (index) =>
+        joinParts(
+          norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
+          groupedAttention(config, { shape: { keyDim: width, valueDim: width } }),
+          feedForwardPart(withGreedy(config), hasExperts[index] ?? true),
+        ),
+    });
+  },
+};
+
+/** DeepSeek V2 chooses experts greedily unless its config says otherwise, so its router has no score bias. */
+const withGreedy = (config: ConfigReader): ConfigReader => config.withDefaults({ topk_method: "greedy" });
+
+const MINICPM3: Family = {
+  modelTypes: ["minicpm3"],
+  architectures: ["MiniCPM3ForCausalLM"],
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const heads = headsOf(config);
+    const block = joinParts(
+      norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+      latentAttention(config, {
+        cachesExpanded: true,
+        valueDim: config.optionalSize("v_head_dim") ?? hiddenSize / heads,
+      }),
+      feedForward(config),
+    );
+    return describeDecoder(config, { gguf: "minicpm3", tiedByDefault: true, layer: () => block });
+  },
+};
+
+export const DEEPSEEK_FAMILIES: readonly Family[] = [
+  DEEPSEEK_V2,
+  latent(["deepseek_v3", "kimi_k2"], ["DeepseekV3ForCausalLM", "KimiK2ForCausalLM"], {
+    gguf: "deepseek2",
+    prediction: LEFT_OUT,
+  }),
+  latent(["deepseek_v32"], ["DeepseekV32ForCausalLM"], {
+    gguf: "deepseek32",
+    prediction: KEPT_AND_CACHED,
+    indexers: layerIndexers,
+  }),
+  latent(["glm_moe_dsa"], ["GlmMoeDsaForCausalLM"], {
+    gguf: "glm-dsa",
+    prediction: KEPT_AND_CACHED,
+    indexers: layerIndexers,
+  }),
+  latent(["glm4_moe_lite"], ["Glm4MoeLiteForCausalLM"], { gguf: "deepseek2", prediction: LEFT_OUT }),
+  MINICPM3,
+];

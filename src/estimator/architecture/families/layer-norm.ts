@@ -1,0 +1,178 @@
+import {
+  attentionBiases,
+  feedForward,
+  feedForwardBiases,
+  groupedAttention,
+  headsOf,
+  hiddenSizeOf,
+  intermediateSizeOf,
+  joinParts,
+  norms,
+} from "../block-parts.js";
+import { describeDecoder, layerCountOf } from "../decoder.js";
+import type { Family } from "../family.js";
+import { layerWindows, windowField } from "../windows.js";
+
+/*
+ * Families with layer norms, many with one norm before attention and feed forward in parallel:
+ * Command, Falcon, StableLM, StarCoder 2, Nemotron 4.
+ */
+
+/** Every fourth layer of Command R7B and Command A is full. */
+const COHERE2_PATTERN = { period: 4, full: "last" } as const;
+
+export const LAYER_NORM_FAMILIES: readonly Family[] = [
+  {
+    modelTypes: ["cohere"],
+    architectures: ["CohereForCausalLM"],
+    describe: (config) => {
+      const block = joinParts(
+        norms(hiddenSizeOf(config), ["attn_norm"]),
+        groupedAttention(config, {
+          biases: attentionBiases(config, "qkvo"),
+          queryKeyNorm: config.flag("use_qk_norm", false) ? "each-head" : undefined,
+        }),
+        feedForward(config),
+      );
+      const contextLength = config.optionalSize("model_max_length");
+      return describeDecoder(config, {
+        gguf: "command-r",
+        tiedByDefault: true,
+        layer: () => block,
+        ...(contextLength === undefined ? {} : { contextLength }),
+      });
+    },
+  },
+  {
+    modelTypes: ["cohere2"],
+    architectures: ["Cohere2ForCausalLM"],
+    defaults: {
+      vocab_size: 256000,
+      hidden_size: 8192,
+      intermediate_size: 22528,
+      num_hidden_layers: 40,
+      num_attention_heads: 64,
+      max_position_embeddings: 8192,
+      sliding_window: 4096,
+    },
+    describe: (config) => {
+      const period = config.optionalSize("sliding_window_pattern", "layer_switch") ?? COHERE2_PATTERN.period;
+      const windows = layerWindows(config, layerCountOf(config), { ...COHERE2_PATTERN, period });
+      return describeDecoder(config, {
+        gguf: "cohere2",
+        tiedByDefault: true,
+        layer: (index) =>
+          joinParts(
+            norms(hiddenSizeOf(config), ["attn_norm"]),
+            groupedAttention(config, {
+              biases: attentionBiases(config, "qkvo"),
+              shape: { ...windowField(windows[index]), ...(windows[index] ? {} : { noRope: true }) },
+            }),
+            feedForward(config),
+          ),
+      });
+    },
+  },
+  {
+    modelTypes: ["falcon", "RefinedWeb", "RefinedWebModel"],
+    architectures: ["FalconForCausalLM", "RWForCausalLM"],
+    describe: (config) => {
+      const hiddenSize = hiddenSizeOf(config);
+      const heads = headsOf(config);
+      const isNew = config.flag("new_decoder_architecture", false);
+      const kvHeads = isNew
+        ? (config.optionalSize("num_kv_heads", "n_head_kv") ?? heads)
+        : config.flag("multi_query", true)
+          ? 1
+          : heads;
+      const normsPerLayer = config.optionalSize("num_ln_in_parallel_attn") ?? (isNew ? 2 : 1);
+      const block = joinParts(
+        norms(hiddenSize, normsPerLayer === 2 ? ["attn_norm", "attn_norm_2"] : ["attn_norm"], true),
+        groupedAttention(config, { shape: { fusedQkv: true, kvHeads } }),
+        feedForward(config, {
+          size: config.optionalSize("ffn_hidden_size", "intermediate_size") ?? 4 * hiddenSize,
+          gated: false,
+        }),
+      );
+      return describeDecoder(config, {
+        gguf: "falcon",
+        tiedByDefault: false,
+        outputNormBias: true,
+        layer: () => block,
+        contextLength: config.optionalSize("max_position_embeddings") ?? 2048,
+      });
+    },
+  },
+  {
+    modelTypes: ["stablelm", "stablelm_epoch"],
+    architectures: ["StableLmForCausalLM", "StableLMEpochForCausalLM"],
+    describe: (config) => {
+      const normNames = config.flag("use_parallel_residual", false) ? ["attn_norm"] : ["attn_norm", "ffn_norm"];
+      const block = joinParts(
+        norms(hiddenSizeOf(config), normNames, true),
+        groupedAttention(config, {
+          biases: config.flag("use_qkv_bias", false) ? ["q", "k", "v"] : [],
+          queryKeyNorm: config.flag("qk_layernorm", false) ? "each-head" : undefined,
+        }),
+        feedForward(config),
+      );
+      return describeDecoder(config, {
+        gguf: "stablelm",
+        tiedByDefault: false,
+        outputNormBias: true,
+        layer: () => block,
+      });
+    },
+  },
+  {
+    modelTypes: ["starcoder2"],
+    architectures: ["Starcoder2ForCausalLM"],
+    describe: (config) => {
+      const hiddenSize = hiddenSizeOf(config);
+      const hasBias = config.flag("use_bias", true);
+      const block = joinParts(
+        norms(hiddenSize, ["attn_norm", "ffn_norm"], true),
+        groupedAttention(config, { biases: hasBias ? ["q", "k", "v", "o"] : [] }),
+        feedForward(config, { gated: false }),
+        hasBias ? feedForwardBiases(intermediateSizeOf(config), hiddenSize, false) : {},
+      );
+      return describeDecoder(config, {
+        gguf: "starcoder2",
+        tiedByDefault: true,
+        outputNormBias: true,
+        layer: () => block,
+      });
+    },
+  },
+  {
+    modelTypes: ["nemotron"],
+    architectures: ["NemotronForCausalLM"],
+    describe: (config) => {
+      const block = joinParts(
+        norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"], true),
+        groupedAttention(config, { biases: attentionBiases(config, "qkvo") }),
+        feedForward(config, { gated: false }),
+      );
+      return describeDecoder(config, {
+        gguf: "nemotron",
+        tiedByDefault: false,
+        outputNormBias: true,
+        layer: () => block,
+      });
+    },
+  },
+  {
+    modelTypes: ["seed_oss"],
+    architectures: ["SeedOssForCausalLM"],
+    describe: (config) => {
+      const biases: ("q" | "k" | "v" | "o")[] = config.flag("attention_bias", true) ? ["q", "k", "v"] : [];
+      if (config.flag("attention_out_bias", false)) biases.push("o");
+      const block = joinParts(
+        norms(hiddenSizeOf(config), ["attn_norm", "post_attention_norm"]),
+        groupedAttention(config, { biases }),
+        feedForward(config),
+      );
+      return describeDecoder(config, { gguf: "seed_oss", tiedByDefault: false, layer: () => block });
+    },
+  },
+];

@@ -1,0 +1,30 @@
+import type { Block } from "./architecture.js";
+import { joinParts, plain } from "./block-parts.js";
+
+export interface PredictionParts {
+  /** Norm before the shared output matrix, by its name within the block; none if null. */
+  headNorm?: string | null;
+  /** The block has an embedding and an output matrix of its own, of this vocabulary (GLM-4.5). */
+  ownVocabulary?: number | undefined;
+}
+
+/**
+ * A prediction block (MTP, DeepSeek-V3's design): an ordinary layer, whose input is the projection of the next
+ * token's embedding and the last hidden state, each with its norm.
+ */
+export function predictionBlock(layer: Block, hiddenSize: number, parts: PredictionParts = {}): Block {
+  const headNorm = parts.headNorm === undefined ? "nextn.shared_head_norm.weight" : parts.headNorm;
+  return joinParts(layer, {
+    tensors: [
+      plain("nextn.eh_proj.weight", [2 * hiddenSize, hiddenSize], "NEXT_TOKEN_PREDICTION"),
+      plain("nextn.enorm.weight", [hiddenSize], "NEXT_TOKEN_PREDICTION"),
+      plain("nextn.hnorm.weight", [hiddenSize], "NEXT_TOKEN_PREDICTION"),
+      ...(headNorm === null ? [] : [plain(headNorm, [hiddenSize], "NEXT_TOKEN_PREDICTION")]),
+      ...(parts.ownVocabulary === undefined
+        ? []
+        : ["nextn.embed_tokens.weight", "nextn.shared_head_head.weight"].map((name) =>
+            plain(name, [hiddenSize, parts.ownVocabulary ?? 0], "NEXT_TOKEN_PREDICTION"),
+          )),
+    ],
+  });
+}
