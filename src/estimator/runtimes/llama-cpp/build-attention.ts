@@ -1,0 +1,260 @@
+import type { GroupedAttention, LatentAttention } from "../../architecture/architecture.js";
+import { cacheRowBytes, isQuantizedCache } from "../../kv-cache/cache-type.js";
+import type { CacheInputs, LayerContext } from "./graph-context.js";
+import { F16, F32, type GraphNode, Op } from "./graph-node.js";
+
+/** Queries, keys and values ready for the cache: [dim, heads, tokens] each. */
+interface Projected {
+  query: GraphNode;
+  key: GraphNode;
+  value: GraphNode;
+}
+
+/** Grouped-query attention from the normed input to the output projection (llama-graph.cpp, build_attn). */
+export function buildGroupedAttention(layer: LayerContext, attention: GroupedAttention, x: GraphNode): GraphNode {
+  const { graph, context } = layer;
+  const inputs = context.inputsFor(attention.window?.size ?? 0, attention.kvHeads * attention.valueDim);
+  const gate: { node: GraphNode | null } = { node: null };
+  const { query, key, value } = projectGrouped(layer, attention, x, gate);
+  const rotatedQuery = attention.noRope ? query : graph.rope(query, context.positions, null);
+  const rotatedKey = attention.noRope || attention.ownsNoKeys ? key : graph.rope(key, context.positions, null);
+  graph.expand(rotatedQuery);
+  const keyCache = cacheOf(layer, inputs, context.run.typeK, attention.keyDim * attention.kvHeads);
+  const valueCache = cacheOf(layer, inputs, context.run.typeV, attention.valueDim * attention.kvHeads);
+  if (!attention.ownsNoKeys && !attention.sharesCache) {
+    graph.expand(value);
+    graph.expand(rotatedKey);
+    storeRows(layer, keyCache, rotatedKey, inputs.keyRows);
+    storeRows(layer, valueCache, value, inputs.valueRows);
+  }
+  let attended = attend(layer, inputs, {
+    query: rotatedQuery,
+    queryHeads: attention.heads,
+    keyCache,
+    valueCache,
+    keyDim: attention.keyDim,
+    valueDim: attention.valueDim,
+    kvHeads: attention.kvHeads,
+    decompress: null,
+  });
+  if (gate.node !== null) {
+    attended = graph.inPlace(attended, graph.inPlace(gate.node));
+  }
+  return layer.has("attn_output.weight") ? layer.project("attn_output", attended) : attended;
+}
+
+function projectGrouped(
+  layer: LayerContext,
+  attention: GroupedAttention,
+  x: GraphNode,
+  gate: { node: GraphNode | null },
+): Projected {
+  const { graph, context } = layer;
+  const { heads, kvHeads, keyDim, valueDim } = attention;
+  const n = context.tokens;
+  if (attention.fusedQkv) {
+    const qkv = layer.project("attn_qkv", x);
+    const part = (dim: number, count: number, offset: number): GraphNode =>
+      graph.stridedView(qkv, [dim, count, n, 1], [dim * F32, qkv.nb1, qkv.nb1 * n], offset * F32);
+    const query = part(keyDim, heads, 0);
+    const key = part(keyDim, kvHeads, keyDim * heads);
+    const value = part(valueDim, kvHeads, keyDim * (heads + kvHeads));
+    return { query: headNorm(layer, "attn_q_norm", query), key: headNorm(layer, "attn_k_norm", key), value };
+  }
+  let query = layer.project("attn_q", x);
+  if (attention.gatedQuery) {
+    // Queries and gates alternate head by head.
+    const stride = 2 * keyDim * F32;
+    const shape = [keyDim, heads, n, 1] as const;
+    const strides = [stride, query.nb1, query.nb1 * n] as const;
+    const gates = graph.stridedView(query, shape, strides, keyDim * F32);
+    gate.node = graph.contiguous(gates, keyDim * heads, n, 1, 1);
+    query = graph.stridedView(query, shape, strides);
+    query = headNorm(layer, "attn_q_norm", query);
+  } else {
+    query = rowOrHeadNorm(layer, "attn_q_norm", query, keyDim, heads);
+  }
+  if (attention.ownsNoKeys) {
+    return { query, key: query, value: query };
+  }
+  const key = layer.project("attn_k", x);
+  const value = attention.valueIsKey ? key : layer.project("attn_v", x);
+  return {
+    query,
+    key: rowOrHeadNorm(layer, "attn_k_norm", key, keyDim, kvHeads),
+    value: layer.heads(value, valueDim, kvHeads),
+  };
+}
+
+/** A norm over each head, or over the whole row where its weight is as wide; then split into heads. */
+function rowOrHeadNorm(layer: LayerContext, name: string, x: GraphNode, headDim: number, heads: number): GraphNode {
+  const width = layer.shape(`${name}.weight`)[0];
+  if (width !== undefined && width !== headDim && width === headDim * heads) {
+    return layer.heads(layer.norm(name, x), headDim, heads);
+  }
+  return layer.norm(name, layer.heads(x, headDim, heads));
+}
+
+function headNorm(layer: LayerContext, name: string, x: GraphNode): GraphNode {
+  return layer.norm(name, x);
+}
+
+/** A layer's cache of rows of `width` values, as wide views of which ggml sees it. */
+function cacheOf(
+  layer: LayerContext,
+  inputs: CacheInputs,
+  type: { blockElements: number; blockBytes: number; slug: string },
+  width: number,
+): GraphNode {
+  const cache = layer.graph.cache(layer.cacheBackend, F16, width, inputs.cells, inputs.count.streams);
+  // Strides in bytes of the cache's own type; blocks are never split.
+  cache.nb1 = cacheRowBytes(type, width);
+  cache.nb0 = cache.nb1 / width;
+  cache.nb2 = cache.nb1 * inputs.cells;
+  cache.nb3 = cache.nb2 * inputs.count.streams;
+  return cache;
+}
+
+function storeRows(layer: LayerContext, cache: GraphNode, rows: GraphNode, ids: GraphNode): void {
+  const { graph, context } = layer;
+  const flat = graph.view(rows, rows.ne0 * rows.ne1, context.tokens);
+  graph.expand(graph.setRows(cache, flat, ids));
+}
+
+interface AttendInput {
+  query: GraphNode;
+  queryHeads: number;
+  keyCache: GraphNode;
+  valueCache: GraphNode;
+  keyDim: number;
+  valueDim: number;
+  kvHeads: number;
+  /** Expands latent values to heads after attention (MLA); null otherwise. */
+  decompress: GraphNode | null;
+  mask?: GraphNode;
+}
+
+/** Scores, softmax and weighted values, fused or not (llama-graph.cpp, build_attn_mha). */
+function attend(layer: LayerContext, inputs: CacheInputs, input: AttendInput): GraphNode {
+  const { graph, context } = layer;
+  const { query, queryHeads, keyDim, valueDim, kvHeads, decompress } = input;
+  const streams = inputs.count.streams;
+  const perStream = Math.ceil(context.tokens / streams);
+  const q = graph.swapMiddle(
+    graph.stridedView(query, [keyDim, queryHeads, perStream, streams], [query.nb1, query.nb2, query.nb2 * perStream]),
+  );
+  const k = graph.swapMiddle(rowsView(layer, inputs, input.keyCache, keyDim, kvHeads));
+  const mask = input.mask ?? inputs.mask;
+  const n = context.tokens;
+  let result: GraphNode;
+  if (context.run.flashAttention) {
+    const v = graph.swapMiddle(rowsView(layer, inputs, input.valueCache, valueDim, kvHeads));
+    const sources = [q, k, v, mask];
+    if (layer.has("attn_sinks.weight")) {
+      sources.push(layer.weight("attn_sinks.weight"));
+    }
+    let fused = graph.make(Op.FLASH_ATTENTION, F32, valueDim, queryHeads, perStream, streams, ...sources);
+    fused.bytes += halfCopies(layer, inputs, input);
+    if (decompress !== null) {
+      fused = graph.swapMiddle(graph.mulMat(decompress, graph.swapMiddle(fused)));
+      fused = graph.contiguous(fused);
+    }
+    result = graph.view(fused, fused.ne0 * fused.ne1, n);
+  } else {
+    const scores = graph.make(Op.PLAIN, F32, inputs.cells, perStream, queryHeads, streams, k, q);
+    const sources = [scores, mask];
+    if (layer.has("attn_sinks.weight")) {
+      sources.push(layer.weight("attn_sinks.weight"));
+    }
+    const soft = graph.inPlace(...sources);
+    let v: GraphNode;
+    if (input.valueCache === input.keyCache) {
+      // Latent values are not kept transposed: they are now.
+      const rows = graph.swapMiddle(rowsView(layer, inputs, input.valueCache, valueDim, kvHeads));
+      v = graph.contiguous(graph.transpose(rows));
+    } else {
+      v = rowsView(layer, inputs, input.valueCache, valueDim, kvHeads);
+    }
+    let weighted = graph.make(Op.PLAIN, F32, valueDim, perStream, queryHeads, streams, v, soft);
+    if (decompress !== null) {
+      weighted = graph.mulMat(decompress, weighted);
+    }
+    result = graph.contiguous(graph.swapMiddle(weighted), weighted.ne0 * queryHeads, n, 1, 1);
+    if (!context.run.kvOffload) {
+      result.backend = context.host;
+    }
+  }
+  graph.expand(result);
+  return result;
+}
+
+/** A cache seen as [dim, heads, cells, streams]. */
+function rowsView(layer: LayerContext, inputs: CacheInputs, cache: GraphNode, dim: number, heads: number): GraphNode {
+  return layer.graph.stridedView(
+    cache,
+    [dim, heads, inputs.cells, inputs.count.streams],
+    [cache.nb0 * dim, cache.nb1, cache.nb2],
+  );
+}
+
+/** CUDA's flash attention works on half precision: quantized K and V are expanded beside its result. */
+function halfCopies(layer: LayerContext, inputs: CacheInputs, input: AttendInput): number {
+  const { typeK, typeV } = layer.context.run;
+  const rows = inputs.cells * inputs.count.streams * input.kvHeads;
+  let bytes = 0;
+  if (isQuantizedCache(typeK)) {
+    bytes += rows * input.keyDim * F16;
+  }
+  if (isQuantizedCache(typeV) && input.valueCache !== input.keyCache) {
+    bytes += rows * input.valueDim * F16;
+  }
+  return bytes;
+}
+
+/** Latent attention with absorbed projections: all heads read one latent (models/deepseek2.cpp). */
+export function buildLatentAttention(layer: LayerContext, attention: LatentAttention, x: GraphNode): GraphNode {
+  const { graph, context } = layer;
+  const { heads, kvRank, ropeDim, nopeDim } = attention;
+  const n = context.tokens;
+  const keyDim = nopeDim + ropeDim;
+  const inputs = context.inputsFor(0, kvRank);
+  const queries =
+    attention.queryRank === null
+      ? layer.project("attn_q", x)
+      : layer.project("attn_q_b", layer.norm("attn_q_a_norm", layer.project("attn_q_a", x)));
+  const strides = [keyDim * F32, keyDim * F32 * heads, keyDim * F32 * heads * n] as const;
+  const plainQuery = graph.stridedView(queries, [nopeDim, heads, n, 1], strides);
+  const ropedQuery = graph.stridedView(queries, [ropeDim, heads, n, 1], strides, nopeDim * F32);
+  const compressed = layer.project("attn_kv_a_mqa", x);
+  const rowBytes = (kvRank + ropeDim) * F32;
+  const latent = graph.stridedView(compressed, [kvRank, n, 1, 1], [rowBytes, rowBytes * n, rowBytes * n]);
+  const ropedKey = graph.stridedView(
+    compressed,
+    [ropeDim, 1, n, 1],
+    [rowBytes, rowBytes, rowBytes * n],
+    kvRank * F32,
+  );
+  const queryPart = graph.rope(ropedQuery, context.positions, null);
+  const keyPart = graph.rope(ropedKey, context.positions, null);
+  const normedLatent = layer.norm("attn_kv_a_norm", latent);
+  const absorbed = graph.swapMiddle(graph.mulMat(layer.weight("attn_k_b.weight"), graph.swapMiddle(plainQuery)));
+  const query = graph.concat(absorbed, queryPart, 0);
+  const value = graph.view(normedLatent, kvRank, 1, n);
+  const key = graph.concat(value, keyPart, 0);
+  graph.expand(query);
+  graph.expand(value);
+  graph.expand(key);
+  const cache = cacheOf(layer, inputs, context.run.typeK, kvRank + ropeDim);
+  storeRows(layer, cache, key, inputs.keyRows);
+  const attended = attend(layer, inputs, {
+    query,
+    queryHeads: heads,
+    keyCache: cache,
+    valueCache: cache,
+    keyDim: kvRank + ropeDim,
+    valueDim: kvRank,
+    kvHeads: 1,
+    decompress: layer.weight("attn_v_b.weight"),
+  });
+  return layer.project("attn_output", attended);
+}

@@ -1,0 +1,194 @@
+import type { Architecture, Block } from "../../architecture/architecture.js";
+import { type CellCount, fullCells, streamedCells, windowCells } from "../../kv-cache/cell-counts.js";
+import { describeBlockTensors } from "../../tensors/list-tensors.js";
+import { GraphBuilder } from "./graph-builder.js";
+import { F16, F32, type GraphNode, I32, I64, Op } from "./graph-node.js";
+import type { RunSettings } from "./run-settings.js";
+
+/** Elements to which rows of quantized tensors are padded on CUDA devices (ggml-cuda, MATRIX_ROW_PADDING). */
+const CUDA_ROW_PADDING = 512;
+
+/** Shapes of a block's tensors by their name within it. */
+type TensorShapes = ReadonlyMap<string, readonly number[]>;
+
+const shapesOfBlocks = new WeakMap<Block, TensorShapes>();
+
+function tensorShapes(block: Block, hiddenSize: number): TensorShapes {
+  let shapes = shapesOfBlocks.get(block);
+  if (shapes === undefined) {
+    shapes = new Map(describeBlockTensors(block, hiddenSize).map((tensor) => [tensor.name, tensor.shape]));
+    shapesOfBlocks.set(block, shapes);
+  }
+  return shapes;
+}
+
+/** Inputs of one kind of cache: what rows are written where, and what each token may see. */
+export interface CacheInputs {
+  count: CellCount;
+  /** Cells a mask row covers. */
+  cells: number;
+  keyRows: GraphNode;
+  valueRows: GraphNode;
+  mask: GraphNode;
+}
+
+/** Everything that layers share while a graph is built. */
+export class GraphContext {
+  readonly graph = new GraphBuilder();
+  readonly tokens: number;
+  /** Streams of a cache that is not unified: one per sequence. */
+  readonly streams: number;
+  readonly positions: GraphNode;
+  readonly outputIds: GraphNode;
+  private readonly cacheInputs = new Map<string, CacheInputs>();
+  private stateRows: GraphNode | null = null;
+
+  constructor(
+    readonly architecture: Architecture,
+    readonly run: RunSettings,
+    /** Bytes of each tensor by its GGUF name; needed for those in host memory only. */
+    readonly tensorBytes: ReadonlyMap<string, number>,
+    /** Number of the host backend; devices come before it. */
+    readonly host: number,
+  ) {
+    this.tokens = run.tokens;
+    this.streams = run.kvUnified ? 1 : run.sequences;
+    this.positions = this.graph.input(I32, this.tokens);
+    this.outputIds = this.graph.input(I32, run.outputRows);
+  }
+
+  /** Inputs of the full cache (`windowTokens` 0) or of one with a window. */
+  inputsFor(windowTokens: number, valueWidth: number): CacheInputs {
+    const count = windowTokens === 0 ? fullCells(this.run.cache) : windowCells(windowTokens, this.run.cache);
+    const key = windowTokens === 0 ? "full" : "window";
+    let inputs = this.cacheInputs.get(key);
+    if (inputs === undefined) {
+      inputs = this.makeInputs(count, this.run.flashAttention ? 1 : valueWidth);
+      this.cacheInputs.set(key, inputs);
+    }
+    return inputs;
+  }
+
+  /** Inputs of DeepSeek-V4's streams, by name. */
+  streamedInputs(name: string, cells: number): CacheInputs {
+    let inputs = this.cacheInputs.get(name);
+    if (inputs === undefined) {
+      inputs = this.makeInputs({ cells, streams: streamedCells(this.run.cache).streams }, 1);
+      this.cacheInputs.set(name, inputs);
+    }
+    return inputs;
+  }
+
+  private makeInputs(count: CellCount, valueRowsPerToken: number): CacheInputs {
+    const { graph, tokens } = this;
+    return {
+      count,
+      cells: count.cells,
+      keyRows: graph.input(I64, tokens),
+      valueRows: graph.input(I64, tokens * valueRowsPerToken),
+      mask: graph.input(
+        this.run.flashAttention ? F16 : F32,
+        count.cells,
+        Math.ceil(tokens / count.streams),
+        1,
+        count.streams,
+      ),
+    };
+  }
+
+  /** Which state slot belongs to which sequence. */
+  stateIds(): GraphNode {
+    this.stateRows ??= this.graph.input(I32, this.run.sequences);
+    return this.stateRows;
+  }
+}
+
+/** Builds one layer: knows where its weights are and which it has. */
+export class LayerContext {
+  readonly graph: GraphBuilder;
+  private readonly shapes: TensorShapes;
+
+  constructor(
+    readonly context: GraphContext,
+    readonly block: Block,
+    readonly layer: number,
+    /** Backend of the layer's weights. */
+    readonly backend: number,
+    /** Backend of its cache. */
+    readonly cacheBackend: number,
+    /** Backend of its routed experts. */
+    readonly expertBackend: number,
+    /** Backend that the layer's first norm is told to run on; -1 when left to the scheduler. */
+    readonly normBackend: number,
+  ) {
+    this.graph = context.graph;
+    this.shapes = tensorShapes(block, context.architecture.hiddenSize);
+  }
+
+  has(name: string): boolean {
+    return this.shapes.has(name);
+  }
+
+  shape(name: string): readonly number[] {
+    return this.shapes.get(name) ?? [];
+  }
+
+  weight(name: string): GraphNode {
+    const isExpert = name.includes("_exps.");
+    return this.weightOn(name, isExpert ? this.expertBackend : this.backend);
+  }
+
+  private weightOn(name: string, backend: number): GraphNode {
+    const [ne0 = 1, ne1 = 1, ne2 = 1] = this.shape(name);
+    let bytes = 0;
+    if (backend === this.context.host) {
+      bytes = this.context.tensorBytes.get(`blk.${this.layer}.${name}`) ?? 0;
+      bytes += paddingBytes(bytes, ne0, ne1 * ne2);
+    }
+    return this.graph.weight(backend, bytes, ne0, ne1, ne2);
+  }
+
+  /** Product with a named matrix, plus its bias where it has one. */
+  project(name: string, x: GraphNode): GraphNode {
+    return this.bias(name, this.graph.mulMat(this.weight(`${name}.weight`), x));
+  }
+
+  bias(name: string, x: GraphNode): GraphNode {
+    return this.has(`${name}.bias`) ? this.graph.inPlace(x, this.weight(`${name}.bias`)) : x;
+  }
+
+  /** A norm with its weight and bias; `x` itself where the layer has none of that name. */
+  norm(name: string, x: GraphNode, assign = false): GraphNode {
+    const weight = `${name}.weight`;
+    if (!this.has(weight)) {
+      return x;
+    }
+    // A norm with a bias is LayerNorm, which ggml does not compute in place.
+    const normed = this.has(`${name}.bias`) ? this.graph.plain(x) : this.graph.inPlace(x);
+    if (assign && this.normBackend !== -1) {
+      normed.backend = this.normBackend;
+    }
+    return this.bias(name, this.graph.inPlace(normed, this.weight(weight)));
+  }
+
+  /** Splits a row into heads: [width, n] to [headDim, heads, n]. */
+  heads(x: GraphNode, headDim: number, heads: number): GraphNode {
+    return this.graph.view(x, headDim, heads, this.context.tokens);
+  }
+
+  opaque(...sources: GraphNode[]): GraphNode {
+    return this.graph.plain(...sources);
+  }
+}
+
+/** Bytes CUDA adds behind a quantized tensor whose rows are not whole multiples of its row padding. */
+function paddingBytes(bytes: number, ne0: number, rows: number): number {
+  const rest = ne0 % CUDA_ROW_PADDING;
+  const rowBytes = bytes / rows;
+  const isQuantized = rowBytes < F16 * ne0;
+  return rest === 0 || !isQuantized ? 0 : ((CUDA_ROW_PADDING - rest) * rowBytes) / ne0;
+}
+
+export function isComputed(node: GraphNode): boolean {
+  return node.op !== Op.NONE;
+}
