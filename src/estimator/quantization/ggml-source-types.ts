@@ -15,8 +15,6 @@ const CONVERTED_TO_F32 = [
   "shortconv.conv.weight",
   "altup_correct_coef",
   "altup_predict_coef",
-  "indexer.k_proj.weight",
-  "indexer.q_proj.weight",
   "position_embd",
   "token_types",
   "attn_rel_b.weight",
@@ -29,7 +27,10 @@ const CONVERTED_TO_F32 = [
   "time_mix_lerp_fused.weight",
 ];
 
-/** Name parts of matrices that llama-quantize keeps in the type it found them in. */
+/**
+ * Name parts of matrices that llama-quantize keeps in the type it found them in, in the builds up to July 2026
+ * (later ones add MiniMax's small index projections).
+ */
 const NEVER_QUANTIZED = [
   "_norm.weight",
   "ffn_gate_inp.weight",
@@ -39,8 +40,6 @@ const NEVER_QUANTIZED = [
   "per_layer_model_proj",
   "ssm_conv1d",
   "shortconv.conv.weight",
-  "indexer.k_proj.weight",
-  "indexer.q_proj.weight",
   "time_mix_first.weight",
   "time_mix_w0.weight",
   "time_mix_w1.weight",
