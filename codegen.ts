@@ -1,0 +1,46 @@
+import type { CodegenConfig } from "@graphql-codegen/cli";
+
+const rows = "../data/rows.js";
+const estimation = "../services/estimation/types.js";
+
+/** Types of the schema and of its resolvers; `npm run generate` writes them. */
+const config: CodegenConfig = {
+  schema: "schema.graphql",
+  generates: {
+    "src/resolvers/types.generated.ts": {
+      plugins: ["typescript", "typescript-resolvers"],
+      config: {
+        useTypeImports: true,
+        enumsAsTypes: true,
+        immutableTypes: true,
+        // Fields with a default value are always there once the input is read.
+        avoidOptionals: { defaultValue: true },
+        strictScalars: true,
+        scalars: {
+          SafeInt: "number",
+          JSON: "unknown",
+          DateTime: "Date",
+        },
+        contextType: "../context.js#Context",
+        mappers: {
+          Model: `${rows}#ModelRow`,
+          ModelFile: `${rows}#ModelFileRow`,
+          QuantFormat: `${rows}#QuantFormatRow`,
+          KvCacheType: `${rows}#KvCacheTypeRow`,
+          Gpu: `${rows}#GpuRow`,
+          System: `${rows}#SystemRow`,
+          Runtime: `${rows}#RuntimeRow`,
+          Scenario: `${rows}#ScenarioRow`,
+          Measurement: `${rows}#MeasurementRow`,
+          Node: "../services/catalogue/nodes.js#NodeModel",
+          ByteSize: "number",
+          Estimate: `${estimation}#EstimateModel`,
+          EstimateFailure: `${estimation}#EstimateFailureModel`,
+          HardwareFit: `${estimation}#HardwareFitModel`,
+        },
+      },
+    },
+  },
+};
+
+export default config;

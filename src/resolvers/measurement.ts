@@ -1,0 +1,12 @@
+import { encodeGlobalId } from "../services/catalogue/global-ids.js";
+import { findRow, requireRow } from "../services/catalogue/relations.js";
+import type { MeasurementResolvers } from "./types.generated.js";
+
+export const Measurement: MeasurementResolvers = {
+  id: (measurement) => encodeGlobalId("Measurement", measurement.id),
+  runtime: (measurement, _, { catalogue }) => requireRow(catalogue.runtimes, measurement.runtimeId),
+  model: (measurement, _, { catalogue }) => findRow(catalogue.models, measurement.modelId),
+  quantFormat: (measurement, _, { catalogue }) => findRow(catalogue.quantFormats, measurement.quantFormatId),
+  gpu: (measurement, _, { catalogue }) => findRow(catalogue.gpus, measurement.gpuId),
+  context: (measurement) => measurement.contextTokens,
+};

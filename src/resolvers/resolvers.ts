@@ -1,0 +1,36 @@
+import { ByteSize } from "./byte-size.js";
+import { Estimate, EstimateOutcome } from "./estimate.js";
+import { Gpu } from "./gpu.js";
+import { KvCacheType } from "./kv-cache-type.js";
+import { Measurement } from "./measurement.js";
+import { Model } from "./model.js";
+import { ModelFile } from "./model-file.js";
+import { Node } from "./node.js";
+import { QuantFormat } from "./quant-format.js";
+import { Query } from "./query.js";
+import { Runtime } from "./runtime.js";
+import { DateTime, JsonValue, SafeInt } from "./scalars.js";
+import { Scenario } from "./scenario.js";
+import { System } from "./system.js";
+import type { Resolvers } from "./types.generated.js";
+
+/** Every resolver that is more than a property of the same name. */
+export const resolvers: Resolvers = {
+  ByteSize,
+  DateTime,
+  Estimate,
+  EstimateOutcome,
+  Gpu,
+  JSON: JsonValue,
+  KvCacheType,
+  Measurement,
+  Model,
+  ModelFile,
+  Node,
+  QuantFormat,
+  Query,
+  Runtime,
+  SafeInt,
+  Scenario,
+  System,
+};

@@ -1,0 +1,23 @@
+import type { Catalogue } from "../data/catalogue.js";
+import { createEstimationService } from "./estimation/estimation.js";
+import type { EstimationService } from "./estimation/types.js";
+import { createScenarioService, type ScenarioService } from "./scenarios/scenarios.js";
+
+/** What resolvers call, over one version of the catalogue. */
+export interface Services {
+  estimation: EstimationService;
+  scenarios: ScenarioService;
+}
+
+const servicesOf = new WeakMap<Catalogue, Services>();
+
+/** The services over a version of the catalogue, kept as long as that version. */
+export function servicesFor(catalogue: Catalogue): Services {
+  let services = servicesOf.get(catalogue);
+  if (services === undefined) {
+    const estimation = createEstimationService(catalogue);
+    services = { estimation, scenarios: createScenarioService(catalogue, estimation) };
+    servicesOf.set(catalogue, services);
+  }
+  return services;
+}
