@@ -91,6 +91,8 @@ export interface PlainTensor {
   isParameter?: boolean;
   /** Integer table (hash routing), stored as int32 whatever the format. */
   isInteger?: boolean;
+  /** Parameter of the model that GGUF files leave out (BERT's pooler). */
+  isLeftOutOfGguf?: boolean;
   /** Lives in host memory in llama.cpp whatever the number of layers offloaded, as the token embedding does. */
   isInputTable?: boolean;
 }
@@ -149,6 +151,8 @@ export interface LatentAttention {
    * (`nopeDim + ropeDim`) and values for every head (MiniCPM3).
    */
   cachesExpanded?: boolean;
+  /** A gate as wide as the heads' output (Kimi-K3). */
+  outputGate?: boolean;
   /** Sparse attention's key index (DeepSeek-V3.2, GLM-5). */
   indexer?: Indexer;
 }
@@ -195,7 +199,7 @@ export interface KimiDeltaAttention {
   heads: number;
   headDim: number;
   convKernel: number;
-  /** The output gate is one full matrix instead of two low-rank ones (Kimi-K3). */
+  /** The output gate is one full matrix `attn_gate` instead of two low-rank ones (Kimi-K3). */
   fullRankGate?: boolean;
 }
 export interface Mamba1 {
@@ -204,6 +208,8 @@ export interface Mamba1 {
   stateSize: number;
   timeStepRank: number;
   convKernel: number;
+  /** Time step, B and C are normalised (Jamba). */
+  normed?: boolean;
 }
 export interface Mamba2 {
   kind: "mamba2";
@@ -249,6 +255,8 @@ export interface Experts {
   fusedGateUp?: boolean;
   /** Width that experts work on where it is not the hidden size (latent MoE). */
   latentSize?: number;
+  /** A norm stands on that narrower width (Kimi-K3). */
+  latentNorm?: boolean;
   /** Shared expert, always active: its total intermediate width. */
   shared?: { size: number; gated: boolean; hasGateVector?: boolean };
 }

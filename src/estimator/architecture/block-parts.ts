@@ -146,6 +146,7 @@ export interface ExpertsOptions {
   gated?: boolean;
   fusedGateUp?: boolean;
   latentSize?: number | undefined;
+  latentNorm?: boolean;
   shared?: Experts["shared"] | undefined;
   /** A bias added to the router's scores when it chooses (`e_score_correction_bias`). */
   routerScoreBias?: boolean;

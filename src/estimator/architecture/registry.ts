@@ -1,13 +1,18 @@
 import type { Family } from "./family.js";
 import { DEEPSEEK_FAMILIES } from "./families/deepseek.js";
+import { DEEPSEEK_V4_FAMILIES } from "./families/deepseek-v4.js";
 import { FUSED_FAMILIES } from "./families/fused.js";
 import { GEMMA_FAMILIES } from "./families/gemma.js";
 import { GLM_MOE_FAMILIES } from "./families/glm-moe.js";
+import { KIMI_LINEAR_FAMILIES } from "./families/kimi-linear.js";
 import { LAYER_NORM_FAMILIES } from "./families/layer-norm.js";
 import { LLAMA_FAMILIES } from "./families/llama.js";
 import { MIXTURE_FAMILIES } from "./families/mixture.js";
+import { NEMOTRON_NAS_FAMILIES } from "./families/nemotron-nas.js";
 import { OLMO_FAMILIES } from "./families/olmo.js";
 import { QWEN_FAMILIES } from "./families/qwen.js";
+import { QWEN_HYBRID_FAMILIES } from "./families/qwen-hybrid.js";
+import { STATE_SPACE_FAMILIES } from "./families/state-space.js";
 
 /** Every family described here. A new one is a file under `families/` and a line below. */
 const FAMILIES: readonly Family[] = [
@@ -20,6 +25,11 @@ const FAMILIES: readonly Family[] = [
   ...MIXTURE_FAMILIES,
   ...GLM_MOE_FAMILIES,
   ...DEEPSEEK_FAMILIES,
+  ...DEEPSEEK_V4_FAMILIES,
+  ...QWEN_HYBRID_FAMILIES,
+  ...KIMI_LINEAR_FAMILIES,
+  ...STATE_SPACE_FAMILIES,
+  ...NEMOTRON_NAS_FAMILIES,
 ];
 
 const BY_MODEL_TYPE = indexBy((family) => family.modelTypes);

@@ -49,7 +49,7 @@ const ATTENTION_FIELDS: Record<string, PartFields> = {
     sizes: ["heads", "kvRank", "valueDim"],
     counts: ["ropeDim", "nopeDim"],
     nullableSizes: ["queryRank"],
-    flags: ["cachesExpanded"],
+    flags: ["cachesExpanded", "outputGate"],
   },
   compressed: {
     sizes: ["heads", "keyDim", "ropeDim", "queryRank", "outputGroups", "outputRank"],
@@ -63,7 +63,7 @@ const RECURRENT_FIELDS: Record<string, PartFields> = {
     flags: ["fusedRates"],
   },
   "kimi-delta-attention": { sizes: ["heads", "headDim", "convKernel"], flags: ["fullRankGate"] },
-  mamba1: { sizes: ["innerSize", "stateSize", "timeStepRank", "convKernel"] },
+  mamba1: { sizes: ["innerSize", "stateSize", "timeStepRank", "convKernel"], flags: ["normed"] },
   mamba2: { sizes: ["innerSize", "stateSize", "heads", "groups", "convKernel"], flags: ["convBias", "normed"] },
   "short-convolution": { sizes: ["convKernel"] },
   lightning: { sizes: ["heads", "headDim"] },
@@ -154,6 +154,7 @@ function checkExperts(experts: ConfigReader): void {
   requireFlag(experts, "gated");
   experts.optionalFlag("fusedGateUp");
   experts.optionalSize("latentSize");
+  experts.optionalFlag("latentNorm");
   const shared = experts.optionalObject("shared");
   if (shared) {
     shared.size("size");
@@ -199,7 +200,7 @@ function checkPlainTensors(owner: ConfigReader, name: string): void {
     if (shape.length < 1 || shape.length > MAX_DIMENSIONS) {
       throw tensor.invalid("shape", `must have 1 to ${MAX_DIMENSIONS} dimensions, but has ${shape.length}`);
     }
-    for (const flag of ["isParameter", "isInteger", "isInputTable"]) tensor.optionalFlag(flag);
+    for (const flag of ["isParameter", "isInteger", "isLeftOutOfGguf", "isInputTable"]) tensor.optionalFlag(flag);
   }
 }
 

@@ -24,7 +24,9 @@ export function countParameters(architecture: Architecture): ParameterCount {
   );
   const byRole: Partial<Record<TensorRole, number>> = {};
   for (const tensor of parameters) byRole[tensor.role] = (byRole[tensor.role] ?? 0) + tensor.elements;
-  const total = sumElements(parameters);
+  const leftOut = architecture.tensors.filter((tensor) => tensor.isLeftOutOfGguf);
+  for (const { role, shape } of leftOut) byRole[role] = (byRole[role] ?? 0) + countElements(shape);
+  const total = Object.values(byRole).reduce((sum, count) => sum + count, 0);
   return {
     total,
     active: total - idleExpertParameters(architecture, parameters),
@@ -46,6 +48,8 @@ function idleExpertParameters(architecture: Architecture, parameters: readonly T
 function isCounted(tensor: Tensor): boolean {
   return tensor.isParameter && !tensor.isInteger;
 }
+
+const countElements = (shape: readonly number[]): number => shape.reduce((product, width) => product * width, 1);
 
 function sumElements(tensors: readonly Tensor[]): number {
   return tensors.reduce((sum, tensor) => sum + tensor.elements, 0);

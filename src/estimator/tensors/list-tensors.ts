@@ -55,7 +55,10 @@ function listModelTensors(architecture: Architecture): Tensor[] {
   if (architecture.hasOutput && !architecture.tiedEmbeddings) {
     tensors.push({ name: "output.weight", shape: [hiddenSize, vocabularySize], role: "OUTPUT" });
   }
-  return tensors.map((tensor) => toTensor(tensor, null)).sort(byName);
+  return tensors
+    .filter((tensor) => !tensor.isLeftOutOfGguf)
+    .map((tensor) => toTensor(tensor, null))
+    .sort(byName);
 }
 
 function listLayerTensors(architecture: Architecture): Tensor[] {
@@ -141,6 +144,7 @@ function latentAttentionTensors(attention: LatentAttention, hiddenSize: number):
     vector("attn_kv_a_norm.weight", kvRank, "NORM"),
     ...expansion,
     matrix("attn_output", heads * valueDim, hiddenSize, "ATTENTION"),
+    ...(attention.outputGate ? [matrix("attn_gate", hiddenSize, heads * valueDim, "ATTENTION")] : []),
     ...(attention.indexer ? sparseIndexerTensors(attention.indexer, hiddenSize, queryRank ?? hiddenSize) : []),
   ];
 }
@@ -231,15 +235,22 @@ function recurrentTensors(recurrent: Recurrent, hiddenSize: number): PlainTensor
         table("ssm_a", [1, heads], "RECURRENT"),
         vector("ssm_dt.bias", width, "RECURRENT"),
         ...(recurrent.fullRankGate
-          ? [matrix("ssm_g", hiddenSize, width, "RECURRENT")]
+          ? [matrix("attn_gate", hiddenSize, width, "RECURRENT")]
           : [matrix("ssm_g_a", hiddenSize, headDim, "RECURRENT"), matrix("ssm_g_b", headDim, width, "RECURRENT")]),
         vector("ssm_norm.weight", headDim, "NORM"),
         matrix("attn_output", width, hiddenSize, "RECURRENT"),
       ];
     }
     case "mamba1": {
-      const { innerSize, stateSize, timeStepRank, convKernel } = recurrent;
+      const { innerSize, stateSize, timeStepRank, convKernel, normed } = recurrent;
       return [
+        ...(normed
+          ? [
+              vector("ssm_dt_norm.weight", timeStepRank, "NORM"),
+              vector("ssm_b_norm.weight", stateSize, "NORM"),
+              vector("ssm_c_norm.weight", stateSize, "NORM"),
+            ]
+          : []),
         matrix("ssm_in", hiddenSize, 2 * innerSize, "RECURRENT"),
         matrix("ssm_conv1d", convKernel, innerSize, "RECURRENT"),
         vector("ssm_conv1d.bias", innerSize, "RECURRENT"),
@@ -293,7 +304,7 @@ function feedForwardTensors(feedForward: FeedForward, hiddenSize: number): Plain
 }
 
 function expertTensors(experts: Experts, hiddenSize: number): PlainTensor[] {
-  const { count, size, gated, fusedGateUp, latentSize, shared } = experts;
+  const { count, size, gated, fusedGateUp, latentSize, latentNorm, shared } = experts;
   const width = latentSize ?? hiddenSize;
   const tensors = [matrix("ffn_gate_inp", hiddenSize, count, "ROUTER")];
   if (fusedGateUp) {
@@ -308,6 +319,7 @@ function expertTensors(experts: Experts, hiddenSize: number): PlainTensor[] {
       matrix("ffn_latent_down", hiddenSize, latentSize, "SHARED_EXPERTS"),
       matrix("ffn_latent_up", latentSize, hiddenSize, "SHARED_EXPERTS"),
     );
+    if (latentNorm) tensors.push(vector("ffn_latent_norm.weight", latentSize, "NORM"));
   }
   if (shared) {
     tensors.push(

@@ -11,7 +11,7 @@ import {
   routedExperts,
 } from "../block-parts.js";
 import type { ConfigReader } from "../config-reader.js";
-import { describeDecoder, layerCountOf, ropeFactorTable } from "../decoder.js";
+import { describeDecoder, layerCountOf, ropeFactorTable, vocabularySizeOf } from "../decoder.js";
 import type { Family } from "../family.js";
 import { MAX_VOCABULARY } from "../limits.js";
 import { layerWindows, windowField } from "../windows.js";
@@ -92,7 +92,9 @@ const GEMMA3N_PERIOD = 5;
 function perLayerEmbeddings(config: ConfigReader, width: number): PlainTensor[] {
   const hiddenSize = hiddenSizeOf(config);
   const all = width * layerCountOf(config);
-  const vocabulary = config.whole(["vocab_size_per_layer_input"], { min: 1, max: MAX_VOCABULARY });
+  const own = config.whole(["vocab_size_per_layer_input"], { min: 1, max: MAX_VOCABULARY });
+  // The converter pads the table to the model's vocabulary.
+  const vocabulary = Math.max(own, vocabularySizeOf(config));
   return [
     {
       name: "per_layer_token_embd.weight",

@@ -37,7 +37,7 @@ const GLM4_MOE: Family = {
       joinParts(
         norms(hiddenSize, ["attn_norm", "post_attention_norm"]),
         groupedAttention(config, {
-          biases: attentionBiases(config, "qkv"),
+          biases: config.flag("attention_bias", true) ? ["q", "k", "v"] : [],
           queryKeyNorm: config.flag("use_qk_norm", false) ? "head" : undefined,
         }),
         isMixture

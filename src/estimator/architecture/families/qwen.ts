@@ -8,13 +8,16 @@ import {
   type AttentionOptions,
 } from "../block-parts.js";
 import type { ConfigReader } from "../config-reader.js";
-import { describeDecoder, layerCountOf } from "../decoder.js";
+import { describeDecoder, layerCountOf, predictionCountOf } from "../decoder.js";
 import type { Family } from "../family.js";
-import type { Window } from "../architecture.js";
+import type { Block, Window } from "../architecture.js";
+import { predictionBlock } from "../prediction.js";
 import { windowField } from "../windows.js";
 
 interface QwenTraits {
   gguf: string;
+  /** Field that counts prediction blocks, which llama.cpp's converter leaves out. */
+  predictionCount?: string;
   attention: (config: ConfigReader) => AttentionOptions;
 }
 
@@ -40,17 +43,26 @@ function qwen(modelTypes: string[], architectures: string[], traits: QwenTraits,
     modelTypes,
     architectures,
     ...(defaults ? { defaults } : {}),
-    describe: (config) =>
-      describeDecoder(config, {
+    describe: (config) => {
+      const block = (window: Window | undefined): Block =>
+        joinParts(
+          norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
+          groupedAttention(config, { ...traits.attention(config), shape: windowField(window) }),
+          feedForward(config),
+        );
+      const predicted = traits.predictionCount === undefined ? 0 : predictionCountOf(config, traits.predictionCount);
+      return describeDecoder(config, {
         gguf: traits.gguf,
         tiedByDefault: false,
-        layer: (index) =>
-          joinParts(
-            norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
-            groupedAttention(config, { ...traits.attention(config), shape: windowField(windowOfLayer(config, index)) }),
-            feedForward(config),
-          ),
-      }),
+        layer: (index) => block(windowOfLayer(config, index)),
+        prediction: {
+          blocks: Array.from({ length: predicted }, () => predictionBlock(block(undefined), hiddenSizeOf(config))),
+          inGguf: false,
+          loadedByLlamaCpp: false,
+          cachedByLlamaCpp: false,
+        },
+      });
+    },
   };
 }
 
@@ -77,7 +89,12 @@ const QWEN3_VL_DEFAULTS = { ...QWEN3_DEFAULTS, max_position_embeddings: 128000 }
 
 export const QWEN_FAMILIES: readonly Family[] = [
   qwen(["qwen2"], ["Qwen2ForCausalLM", "Qwen2Model"], { gguf: "qwen2", attention: qwen2Attention }, QWEN2_DEFAULTS),
-  qwen(["mimo"], ["MiMoForCausalLM"], { gguf: "qwen2", attention: qwen2Attention }, QWEN2_DEFAULTS),
+  qwen(
+    ["mimo"],
+    ["MiMoForCausalLM"],
+    { gguf: "qwen2", attention: qwen2Attention, predictionCount: "num_nextn_predict_layers" },
+    QWEN2_DEFAULTS,
+  ),
   qwen(
     ["qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"],
     ["Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"],

@@ -1,0 +1,350 @@
+import type { Block, Mamba2 } from "../architecture.js";
+import {
+  attentionBiases,
+  type BlockPart,
+  expertCountOf,
+  feedForward,
+  groupedAttention,
+  hiddenSizeOf,
+  intermediateSizeOf,
+  joinParts,
+  norms,
+  routedExperts,
+} from "../block-parts.js";
+import { type ConfigReader, invalid } from "../config-reader.js";
+import { describeDecoder, layerCountOf, predictionCountOf } from "../decoder.js";
+import type { Family } from "../family.js";
+import { MAX_LAYERS } from "../limits.js";
+import { predictionBlock } from "../prediction.js";
+
+/*
+ * State-space models and their hybrids with attention: Nemotron-H and Nemotron 3, Granite 4-H, Falcon-H1, Jamba,
+ * Mamba, and LFM2 (short convolutions).
+ */
+
+/** What one layer of Nemotron-H is; each is a layer of its own. */
+type NemotronLayer = "mamba" | "attention" | "mlp" | "moe";
+
+const NEMOTRON_LETTERS: Readonly<Record<string, NemotronLayer>> = {
+  M: "mamba",
+  "*": "attention",
+  "-": "mlp",
+  E: "moe",
+};
+const NEMOTRON_LAYERS: readonly NemotronLayer[] = ["mamba", "attention", "mlp", "moe"];
+
+/** The layers by a string of letters, or by a list of words. */
+function nemotronLayers(config: ConfigReader, pattern: string, list: string): NemotronLayer[] | undefined {
+  const words = config.optionalTexts(list);
+  const letters = config.optionalText(pattern);
+  const field = words ? list : pattern;
+  const items = words ?? (letters === undefined ? undefined : [...letters]);
+  if (!items) return undefined;
+  if (items.length < 1 || items.length > MAX_LAYERS) {
+    throw config.invalid(field, `names ${items.length} layers; a model has 1 to ${MAX_LAYERS}`);
+  }
+  return items.map((item, index) => {
+    const layer = words ? NEMOTRON_LAYERS.find((known) => known === item) : NEMOTRON_LETTERS[item];
+    if (!layer) {
+      throw invalid([...config.path, field, index], `is ${JSON.stringify(item)}, which is no kind of layer`);
+    }
+    return layer;
+  });
+}
+
+/** Mamba 2 by its fields, heads times head width checked against the group count. */
+function mamba2(
+  config: ConfigReader,
+  names: { heads: string; headDim: string; groups: string; state: string; conv: string },
+): Mamba2 {
+  const heads = config.size(names.heads);
+  const innerSize = heads * config.size(names.headDim);
+  const groups = config.size(names.groups);
+  if (innerSize % groups !== 0) throw config.invalid(names.groups, `is ${groups}, which does not divide ${innerSize}`);
+  return {
+    kind: "mamba2",
+    innerSize,
+    stateSize: config.size(names.state),
+    heads,
+    groups,
+    convKernel: config.size(names.conv),
+  };
+}
+
+const NEMOTRON_H: Family = {
+  modelTypes: ["nemotron_h"],
+  architectures: ["NemotronHForCausalLM"],
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const kinds = nemotronLayers(config, "hybrid_override_pattern", "layers_block_type");
+    if (!kinds) throw config.invalid("hybrid_override_pattern", "is missing (also read as layers_block_type)");
+    const stated = config.optionalWhole(["num_hidden_layers"], { min: 1, max: MAX_LAYERS });
+    if (stated !== undefined && stated !== kinds.length) {
+      throw config.invalid("num_hidden_layers", `is ${stated}, but the pattern names ${kinds.length} layers`);
+    }
+    const gated = (config.optionalText("mlp_hidden_act") ?? "relu2") === "silu";
+    const parts: Record<NemotronLayer, () => BlockPart> = {
+      mamba: () => ({
+        recurrent: {
+          ...mamba2(config, {
+            heads: "mamba_num_heads",
+            headDim: "mamba_head_dim",
+            groups: "n_groups",
+            state: "ssm_state_size",
+            conv: "conv_kernel",
+          }),
+          ...(config.flag("use_conv_bias", true) ? {} : { convBias: false }),
+        },
+      }),
+      attention: () => groupedAttention(config, { biases: attentionBiases(config, "qkvo") }),
+      mlp: () => feedForward(config, { gated }),
+      moe: () => {
+        const sharedSize = config.optionalCount("moe_shared_expert_intermediate_size") ?? 0;
+        return routedExperts(config, {
+          gated,
+          latentSize: config.optionalSize("moe_latent_size"),
+          routerScoreBias: true,
+          shared: sharedSize > 0 ? { size: sharedSize, gated } : undefined,
+        });
+      },
+    };
+    const block = (kind: NemotronLayer): Block => joinParts(norms(hiddenSize, ["attn_norm"]), parts[kind]());
+    return describeDecoder(config, {
+      gguf: kinds.includes("moe") ? "nemotron_h_moe" : "nemotron_h",
+      tiedByDefault: false,
+      layers: kinds.length,
+      layer: (index) => block(kinds[index] ?? "mamba"),
+      prediction: {
+        blocks: nemotronPrediction(config, block),
+        inGguf: false,
+        loadedByLlamaCpp: false,
+        cachedByLlamaCpp: false,
+      },
+    });
+  },
+};
+
+/** Each predicted token has one run of the pattern's layers; the projection is the first one's. */
+function nemotronPrediction(config: ConfigReader, block: (kind: NemotronLayer) => Block): Block[] {
+  const count = predictionCountOf(config, "num_nextn_predict_layers");
+  const kinds = nemotronLayers(config, "mtp_hybrid_override_pattern", "mtp_layers_block_type") ?? [];
+  return Array.from({ length: count }, () =>
+    kinds.map((kind, index) => (index === 0 ? predictionBlock(block(kind), hiddenSizeOf(config)) : block(kind))),
+  ).flat();
+}
+
+const GRANITE_HYBRID: Family = {
+  modelTypes: ["granitemoehybrid"],
+  architectures: ["GraniteMoeHybridForCausalLM"],
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const layers = layerCountOf(config);
+    const kinds = config.optionalChoicePerLayer(["layer_types", "layers_block_type"], layers, ["mamba", "attention"]);
+    const hasExperts = expertCountOf(config) > 0;
+    const sharedSize = config.optionalCount("shared_intermediate_size") ?? 0;
+    const feedForwardPart = (): BlockPart =>
+      hasExperts
+        ? routedExperts(config, {
+            size: intermediateSizeOf(config),
+            shared: sharedSize > 0 ? { size: sharedSize, gated: true } : undefined,
+          })
+        : feedForward(config, { size: sharedSize > 0 ? sharedSize : intermediateSizeOf(config) });
+    const hybrid = kinds?.includes("mamba") ?? true;
+    return describeDecoder(config, {
+      gguf: hybrid ? "granitehybrid" : hasExperts ? "granitemoe" : "granite",
+      tiedByDefault: false,
+      layer: (index) =>
+        joinParts(
+          norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+          kinds?.[index] === "attention"
+            ? groupedAttention(config, { biases: attentionBiases(config, "qkvo") })
+            : {
+                recurrent: {
+                  ...mamba2(config, {
+                    heads: "mamba_n_heads",
+                    headDim: "mamba_d_head",
+                    groups: "mamba_n_groups",
+                    state: "mamba_d_state",
+                    conv: "mamba_d_conv",
+                  }),
+                  ...(config.flag("mamba_conv_bias", true) ? {} : { convBias: false }),
+                },
+              },
+          feedForwardPart(),
+        ),
+    });
+  },
+};
+
+/** Attention and Mamba 2 side by side in every layer. */
+const FALCON_H1: Family = {
+  modelTypes: ["falcon_h1"],
+  architectures: ["FalconH1ForCausalLM"],
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const heads = config.size("mamba_n_heads");
+    const innerSize = config.optionalSize("mamba_d_ssm") ?? hiddenSize * (config.optionalSize("mamba_expand") ?? 2);
+    if (innerSize % heads !== 0) {
+      throw config.invalid("mamba_n_heads", `is ${heads}, which does not divide the inner width ${innerSize}`);
+    }
+    const block = joinParts(
+      norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+      groupedAttention(config, { biases: attentionBiases(config, "qkvo") }),
+      {
+        recurrent: {
+          kind: "mamba2",
+          innerSize,
+          stateSize: config.size("mamba_d_state"),
+          heads,
+          groups: config.size("mamba_n_groups"),
+          convKernel: config.size("mamba_d_conv"),
+          ...(config.flag("mamba_conv_bias", true) ? {} : { convBias: false }),
+          ...(config.flag("mamba_rms_norm", false) ? {} : { normed: false }),
+        },
+      },
+      feedForward(config),
+    );
+    return describeDecoder(config, { gguf: "falcon-h1", tiedByDefault: false, layer: () => block });
+  },
+};
+
+const JAMBA: Family = {
+  modelTypes: ["jamba"],
+  architectures: ["JambaForCausalLM"],
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const every = (period: string, offset: string) => {
+      const length = config.size(period);
+      const first = config.count(offset);
+      return (index: number): boolean => index % length === first;
+    };
+    const isAttention = every("attn_layer_period", "attn_layer_offset");
+    const isMixture = every("expert_layer_period", "expert_layer_offset");
+    const size = intermediateSizeOf(config);
+    const mamba: BlockPart = {
+      recurrent: {
+        kind: "mamba1",
+        innerSize: hiddenSize * config.size("mamba_expand"),
+        stateSize: config.size("mamba_d_state"),
+        timeStepRank: config.optionalSize("mamba_dt_rank") ?? Math.ceil(hiddenSize / 16),
+        convKernel: config.size("mamba_d_conv"),
+        normed: true,
+      },
+    };
+    return describeDecoder(config, {
+      gguf: "jamba",
+      tiedByDefault: false,
+      layer: (index) =>
+        joinParts(
+          norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+          isAttention(index) ? groupedAttention(config) : mamba,
+          isMixture(index) && expertCountOf(config) > 1 ? routedExperts(config, { size }) : feedForward(config),
+        ),
+    });
+  },
+};
+
+/** Width of the time step's rank where the config says "auto": a sixteenth of the hidden size (Mamba). */
+const timeStepRank = (config: ConfigReader, hiddenSize: number): number =>
+  config.raw("time_step_rank") === "auto" ? Math.ceil(hiddenSize / 16) : config.size("time_step_rank");
+
+const MAMBA1: Family = {
+  modelTypes: ["mamba", "falcon_mamba"],
+  architectures: ["MambaForCausalLM", "FalconMambaForCausalLM", "MambaLMHeadModel"],
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const block = joinParts(norms(hiddenSize, ["attn_norm"]), {
+      recurrent: {
+        kind: "mamba1",
+        innerSize:
+          config.optionalSize("intermediate_size", "d_inner") ?? hiddenSize * (config.optionalSize("expand") ?? 2),
+        stateSize: config.size("state_size", "d_state"),
+        timeStepRank: timeStepRank(config, hiddenSize),
+        convKernel: config.size("conv_kernel", "d_conv"),
+      },
+    });
+    return describeDecoder(config, {
+      gguf: "mamba",
+      tiedByDefault: config.optionalText("model_type") !== "falcon_mamba",
+      layer: () => block,
+      contextLength: config.optionalSize("max_position_embeddings") ?? MAMBA_CONTEXT_TOKENS,
+    });
+  },
+};
+
+/** A recurrent model has no limit of its own; llama.cpp's converter writes 2^20. */
+const MAMBA_CONTEXT_TOKENS = 2 ** 20;
+
+const MAMBA2: Family = {
+  modelTypes: ["mamba2"],
+  architectures: ["Mamba2ForCausalLM"],
+  describe: (config) => {
+    const recurrent = mamba2(config, {
+      heads: "num_heads",
+      headDim: "head_dim",
+      groups: "n_groups",
+      state: "state_size",
+      conv: "conv_kernel",
+    });
+    const block = joinParts(norms(hiddenSizeOf(config), ["attn_norm"]), { recurrent });
+    return describeDecoder(config, {
+      gguf: "mamba2",
+      tiedByDefault: false,
+      layer: () => block,
+      contextLength: config.optionalSize("max_position_embeddings") ?? MAMBA_CONTEXT_TOKENS,
+    });
+  },
+};
+
+/** LFM2's width of the feed forward where `block_auto_adjust_ff_dim` shrinks the stated one to two thirds. */
+function lfm2Width(config: ConfigReader): number {
+  const stated = config.size("block_ff_dim", "intermediate_size");
+  if (!config.flag("block_auto_adjust_ff_dim", false)) return stated;
+  const multiple = config.optionalSize("block_multiple_of") ?? 1;
+  const factor = config.optionalNumber("block_ffn_dim_multiplier") ?? 1;
+  const adjusted = Math.floor(factor * Math.floor((2 * stated) / 3));
+  return multiple * Math.ceil(adjusted / multiple);
+}
+
+const LFM2: Family = {
+  modelTypes: ["lfm2", "lfm2_moe"],
+  architectures: ["Lfm2ForCausalLM", "Lfm2MoeForCausalLM"],
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const layers = layerCountOf(config);
+    const kinds = config.optionalChoicePerLayer(["layer_types"], layers, ["conv", "full_attention"]);
+    const full = new Set(config.optionalWholes(["full_attn_idxs"]) ?? []);
+    const isAttention = (index: number): boolean => (kinds ? kinds[index] === "full_attention" : full.has(index));
+    const hasExperts = expertCountOf(config) > 0;
+    const dense = config.optionalCount("num_dense_layers") ?? 0;
+    const decoder = describeDecoder(config, {
+      gguf: hasExperts ? "lfm2moe" : "lfm2",
+      tiedByDefault: true,
+      layer: (index) =>
+        joinParts(
+          norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+          isAttention(index)
+            ? groupedAttention(config, { queryKeyNorm: "head" })
+            : { recurrent: { kind: "short-convolution", convKernel: config.size("conv_L_cache") } },
+          hasExperts && index >= dense
+            ? routedExperts(config, { routerScoreBias: config.flag("use_expert_bias", true) })
+            : feedForward(config, { size: lfm2Width(config) }),
+        ),
+    });
+    return { ...decoder, tensors: decoder.tensors.map(renameOutputNorm) };
+  },
+};
+
+/** LFM2's final norm goes by the name of an embedding norm in GGUF files. */
+const renameOutputNorm = <T extends { name: string }>(tensor: T): T =>
+  tensor.name === "output_norm.weight" ? { ...tensor, name: "token_embd_norm.weight" } : tensor;
+
+export const STATE_SPACE_FAMILIES: readonly Family[] = [
+  NEMOTRON_H,
+  GRANITE_HYBRID,
+  FALCON_H1,
+  JAMBA,
+  MAMBA1,
+  MAMBA2,
+  LFM2,
+];
