@@ -1,0 +1,134 @@
+import { constants } from "node:fs";
+import { access, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { PGlite } from "@electric-sql/pglite";
+import type { SqlDriverAdapter } from "@prisma/driver-adapter-utils";
+import { PrismaPGlite } from "pglite-prisma-adapter";
+import type { Database, DatabaseOptions, DatabaseTarget, ListenHandlers } from "./database.js";
+import { DatabaseError, reasonOf } from "./database-error.js";
+import { createPrismaClient } from "./prisma-client.js";
+import { createAdapterFactory, runScriptsWhole } from "./whole-scripts.js";
+
+/**
+ * Beside the database's folder while it is being created. Found at a start, it says that the creation was cut
+ * short; nothing has been stored then, so it starts over.
+ */
+const CREATION_MARK_SUFFIX = ".creating";
+
+/** A file that every PostgreSQL data folder has: its major version. */
+const VERSION_FILE = "PG_VERSION";
+
+/** Opens PostgreSQL in this process (PGlite), in a folder or in memory. Nobody else may have the folder open. */
+export async function openEmbeddedDatabase(
+  target: Exclude<DatabaseTarget, { kind: "postgres" }>,
+  options: DatabaseOptions = {},
+): Promise<Database> {
+  const engine =
+    target.kind === "memory"
+      ? await PGlite.create({ ...contentOption(target.content) })
+      : await openFolder(target.folder, target.content, options);
+  const description = target.kind === "memory" ? "the database in memory" : `the database in ${target.folder}`;
+  const prisma = createPrismaClient(new PrismaPGlite(engine), options);
+  let closed = false;
+
+  return {
+    kind: "embedded",
+    description,
+    prisma,
+    async openSession() {
+      const connect = async () => wrap(engine);
+      return {
+        adapterFactory: createAdapterFactory("pglite-prisma-adapter", connect, async () => wrap(await PGlite.create())),
+        async query<Row>(sql: string, parameters: readonly unknown[] = []) {
+          return (await engine.query<Row>(sql, [...parameters])).rows;
+        },
+        async close() {},
+      };
+    },
+    async listen(channel: string, handlers: ListenHandlers) {
+      const stop = await engine.listen(channel, handlers.onNotify);
+      return {
+        async close() {
+          if (!closed) await stop();
+        },
+      };
+    },
+    dump: () => engine.dumpDataDir("none"),
+    async close() {
+      if (closed) return;
+      closed = true;
+      await prisma.$disconnect();
+      await engine.close();
+    },
+  };
+}
+
+async function wrap(engine: PGlite): Promise<SqlDriverAdapter> {
+  return runScriptsWhole(await new PrismaPGlite(engine).connect(), (script) => engine.exec(script));
+}
+
+function contentOption(content: Blob | undefined): { loadDataDir?: Blob } {
+  return content ? { loadDataDir: content } : {};
+}
+
+async function openFolder(folder: string, content: Blob | undefined, options: DatabaseOptions): Promise<PGlite> {
+  const mark = `${folder}${CREATION_MARK_SUFFIX}`;
+  await assertWritable(folder);
+  if (await exists(mark)) {
+    options.onProgress?.("The creation of the database was cut short; starting it over.");
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+  }
+  const entries = await readdir(folder);
+  if (entries.length > 0 && !entries.includes(VERSION_FILE)) {
+    throw new DatabaseError(
+      "FOLDER_DAMAGED",
+      `The folder ${folder} holds files but no database. Empty it, or name another folder with DATA_DIR.`,
+    );
+  }
+  const isNew = entries.length === 0;
+  if (isNew) {
+    options.onProgress?.("Creating the database; this takes a few seconds, once.");
+    await writeFile(mark, "");
+  }
+  try {
+    const engine = await PGlite.create({ dataDir: folder, ...(isNew ? contentOption(content) : {}) });
+    if (isNew) await rm(mark, { force: true });
+    return engine;
+  } catch (error) {
+    throw await explainDamage(folder, error);
+  }
+}
+
+async function assertWritable(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new DatabaseError(
+      "FOLDER_NOT_WRITABLE",
+      `The folder ${folder} cannot be written to: ${reasonOf(error)}. Name a folder of your own with DATA_DIR.`,
+      { cause: error },
+    );
+  }
+}
+
+async function explainDamage(folder: string, cause: unknown): Promise<DatabaseError> {
+  const version = await readFile(join(folder, VERSION_FILE), "utf8").then(
+    (text) => `, written by PostgreSQL ${text.trim()},`,
+    () => "",
+  );
+  return new DatabaseError(
+    "FOLDER_DAMAGED",
+    `The database in ${folder}${version} does not open: ${reasonOf(cause)}. Restore the folder from a copy, ` +
+      "or move it away to start with a fresh catalogue (edits made since are in the folder moved away).",
+    { cause },
+  );
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
