@@ -38,33 +38,27 @@ export function ggmlTypes(architecture: Architecture, tensors: readonly Tensor[]
   const fileType = ggmlFileTypeByName(scheme.fileType);
   const generation = scheme.recipe ?? "current";
   const baseType = GGML_FILE_TYPES[fileType].baseType;
+  const isUnquantized = UNQUANTIZED_FILE_TYPES.has(fileType);
   const overrides = overridesOf(scheme);
-  const isTied = !tensors.some((tensor) => tensor.name === OUTPUT_NAME);
+  const file = describeFile(tensors);
   const model = describeModel(architecture, tensors);
   const counts = new Map<RecipeCategory, number>();
   const types = new Array<GgmlTypeName>(tensors.length);
 
-  for (const index of fileOrder(tensors)) {
-    const tensor = tensors[index] as Tensor;
-    if (!allowsQuantization(tensor)) {
+  for (const { index, tensor, isQuantizable, rowElements, categories } of file.tensors) {
+    if (!isQuantizable) {
       types[index] = sourceType(tensor, scheme.sourceType ?? DEFAULT_SOURCE_TYPE);
       continue;
     }
-    const nameCategory = categoryOf(tensor.name, generation);
-    const override = overrides(tensor, nameCategory);
-    if (override !== undefined) {
-      types[index] = override;
+    const override = overrides(tensor, categories[generation]);
+    if (override !== undefined || isUnquantized) {
+      types[index] = override ?? baseType;
       continue;
     }
-    if (UNQUANTIZED_FILE_TYPES.has(fileType)) {
-      types[index] = baseType;
-      continue;
-    }
-    const isStandInOutput = isTied && TIED_OUTPUT_NAMES[generation].includes(tensor.name);
-    const category = isStandInOutput ? "OUTPUT" : nameCategory;
+    const isStandInOutput = file.isTied && TIED_OUTPUT_NAMES[generation].includes(tensor.name);
+    const category = isStandInOutput ? "OUTPUT" : categories[generation];
     const runningIndex = counts.get(category) ?? 0;
     counts.set(category, runningIndex + 1);
-    const rowElements = rowElementsOf(tensor);
     const choice = scheme.pure
       ? baseType
       : chooseType(fileType, category, {
@@ -82,6 +76,47 @@ export function ggmlTypes(architecture: Architecture, tensors: readonly Tensor[]
   return types;
 }
 
+/** What the names of a file's tensors say, whatever the file type. */
+interface FileDescription {
+  /** In the order in which llama.cpp walks the file; `index` is the place in the list given. */
+  tensors: {
+    index: number;
+    tensor: Tensor;
+    isQuantizable: boolean;
+    rowElements: number;
+    categories: Record<RecipeGeneration, RecipeCategory>;
+  }[];
+  /** No output matrix: the token embedding stands in for it. */
+  isTied: boolean;
+  valueTensors: number;
+}
+
+/** Kept as long as the list itself: one model is asked about under many file types. */
+const FILE_DESCRIPTIONS = new WeakMap<readonly Tensor[], FileDescription>();
+
+function describeFile(tensors: readonly Tensor[]): FileDescription {
+  const known = FILE_DESCRIPTIONS.get(tensors);
+  if (known !== undefined) {
+    return known;
+  }
+  const description: FileDescription = {
+    tensors: inFileOrder(tensors).map(({ index, tensor }) => ({
+      index,
+      tensor,
+      isQuantizable: allowsQuantization(tensor),
+      rowElements: rowElementsOf(tensor),
+      categories: {
+        current: categoryOf(tensor.name, "current"),
+        "before-2026-04": categoryOf(tensor.name, "before-2026-04"),
+      },
+    })),
+    isTied: !tensors.some((tensor) => tensor.name === OUTPUT_NAME),
+    valueTensors: tensors.filter(({ name }) => VALUE_TENSOR_PARTS.some((part) => name.includes(part))).length,
+  };
+  FILE_DESCRIPTIONS.set(tensors, description);
+  return description;
+}
+
 /** What the recipe asks about a model. `tensors` are those of the file. */
 export function describeModel(architecture: Architecture, tensors: readonly Tensor[]): RecipeModel {
   const prediction = architecture.nextTokenPrediction;
@@ -89,7 +124,7 @@ export function describeModel(architecture: Architecture, tensors: readonly Tens
   return {
     ggufArchitecture: architecture.ggufArchitecture,
     layers: architecture.layers.length + (prediction?.inGguf ? prediction.layers.length : 0),
-    valueTensors: tensors.filter(({ name }) => VALUE_TENSOR_PARTS.some((part) => name.includes(part))).length,
+    valueTensors: describeFile(tensors).valueTensors,
     queriesPerKvHead,
     experts: Math.max(0, ...Object.values(architecture.blocks).map((block) => block.experts?.count ?? 0)),
     isLabelled70B: LABELLED_70B.some(
@@ -124,13 +159,16 @@ function queriesPerKvHead(block: Block | undefined): number {
   return attention.kind === "grouped" ? Math.floor(attention.heads / attention.kvHeads) : attention.heads;
 }
 
-/** Indices of the tensors as llama.cpp walks a file: outside the blocks first, then by layer, then by name. */
-function fileOrder(tensors: readonly Tensor[]): number[] {
-  const layerOf = (index: number): number => tensors[index]?.layer ?? -1;
-  const nameOf = (index: number): string => tensors[index]?.name ?? "";
+/** Tensors as llama.cpp walks a file: outside the blocks first, then by layer, then by name. */
+function inFileOrder(tensors: readonly Tensor[]): { index: number; tensor: Tensor }[] {
   return tensors
-    .map((_, index) => index)
-    .sort((a, b) => layerOf(a) - layerOf(b) || (nameOf(a) < nameOf(b) ? -1 : Number(nameOf(a) > nameOf(b))));
+    .map((tensor, index) => ({ index, tensor }))
+    .sort((a, b) => (a.tensor.layer ?? -1) - (b.tensor.layer ?? -1) || compareNames(a.tensor.name, b.tensor.name));
+}
+
+/** By UTF-16 code unit, which for GGUF names is llama.cpp's order by byte. */
+function compareNames(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }
 
 function categoryOf(name: string, generation: RecipeGeneration): RecipeCategory {
