@@ -6,6 +6,9 @@ import { type Example, examples } from "./examples.js";
 const schema = buildSchema(readFileSync(new URL("../../schema.graphql", import.meta.url), "utf8"));
 const files = readdirSync(new URL("./examples/", import.meta.url));
 
+/** Columns of the query editor on a screen of 1440 pixels, beside the buttons. */
+const EDITOR_COLUMNS = 58;
+
 function operationsOf({ query }: Example): OperationDefinitionNode[] {
   return parse(query).definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
 }
@@ -35,8 +38,10 @@ describe.each(examples)("example $name", (example) => {
     expect(errors.map(({ message }) => message)).toEqual([]);
   });
 
-  it("opens with the question as a comment, for the reader of the tab", () => {
-    expect(example.query).toMatch(/^# .+\?\n/);
+  it("opens with the question as a comment that fits the width of the editor", () => {
+    expect(example.query).toMatch(/^# [^?]+\?\n/);
+    const comments = example.query.split("\n").filter((line) => line.startsWith("#"));
+    expect(comments.filter((line) => line.length > EDITOR_COLUMNS)).toEqual([]);
   });
 });
 

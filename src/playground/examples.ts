@@ -1,3 +1,4 @@
+/// <reference path="./raw-text.d.ts" />
 import configQuery from "./examples/config-json.graphql?raw";
 import configVariables from "./examples/config-json.variables.json?raw";
 import deepSeekQuery from "./examples/deepseek-v3.graphql?raw";

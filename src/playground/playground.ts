@@ -13,7 +13,14 @@ const plugins = [EXAMPLES_PLUGIN, HISTORY_PLUGIN];
 export function Playground(): ReactElement {
   return createElement(
     GraphiQL,
-    { fetcher: sendRequest, defaultTabs, plugins, inputValueDeprecation: true, schemaDescription: true },
+    {
+      fetcher: sendRequest,
+      defaultTabs,
+      plugins,
+      defaultEditorToolsVisibility: "variables",
+      inputValueDeprecation: true,
+      schemaDescription: true,
+    },
     createElement(GraphiQL.Logo, null, "vramql"),
   );
 }

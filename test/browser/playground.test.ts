@@ -1,0 +1,161 @@
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Kind, parse } from "graphql";
+import { type Browser, type BrowserContext, chromium, type Page, type Response } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { examples } from "../../src/playground/examples.js";
+import { type RunningServer, startServer } from "./start-server.js";
+
+const SCREENSHOT = fileURLToPath(new URL("../../docs/playground.png", import.meta.url));
+
+/** Runs in the page: what the content security policy refuses becomes an error on the console. */
+const REPORT_REFUSALS = `document.addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) =>
+  console.error("content security policy: " + effectiveDirective + " refused " + blockedURI))`;
+
+let server: RunningServer;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+/** What must not happen on the page: requests to elsewhere, errors, refusals by the content security policy. */
+let problems: string[];
+
+beforeAll(async () => {
+  server = await startServer();
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
+    chromiumSandbox: process.getuid?.() !== 0,
+    args: [
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+beforeEach(async () => {
+  problems = [];
+  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: "light" });
+  // Everything, requests of workers included, passes here; what leaves the origin is noted and refused.
+  await context.route("**/*", async (route) => {
+    const url = route.request().url();
+    if (new URL(url).origin === server.origin) return route.continue();
+    problems.push(`request to ${url}`);
+    return route.abort();
+  });
+  await context.addInitScript({ content: REPORT_REFUSALS });
+  page = await context.newPage();
+  page.on("websocket", (socket) => problems.push(`socket to ${socket.url()}`));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) problems.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => problems.push(`uncaught: ${error.message}`));
+  page.on("response", (response) => {
+    if (response.status() >= 400) problems.push(`${response.status()} for ${response.url()}`);
+  });
+  await openPlayground();
+});
+
+afterEach(async () => {
+  await context.close();
+  expect(problems).toEqual([]);
+});
+
+/** Opens the page as a browser does and waits until the schema is loaded and the editor shows the first query. */
+async function openPlayground(): Promise<void> {
+  const introspection = page.waitForResponse((response) => isOperation(response, "IntrospectionQuery"));
+  await page.goto(`${server.origin}/graphql`);
+  expect(await (await introspection).json()).not.toHaveProperty("errors");
+  await page.locator(".graphiql-query-editor .view-line").first().waitFor();
+}
+
+function isOperation(response: Response, operationName: string): boolean {
+  const request = response.request();
+  return request.method() === "POST" && request.postDataJSON()?.operationName === operationName;
+}
+
+function operationNameOf(query: string): string {
+  const operation = parse(query).definitions.find(({ kind }) => kind === Kind.OPERATION_DEFINITION);
+  if (operation?.kind !== Kind.OPERATION_DEFINITION || !operation.name) throw new Error("an example has no name");
+  return operation.name.value;
+}
+
+/** Presses the execute button and returns what the server answered. */
+async function execute(operationName: string): Promise<{ data?: Record<string, unknown>; errors?: unknown[] }> {
+  const answered = page.waitForResponse((response) => isOperation(response, operationName));
+  await page.getByRole("button", { name: /^Execute query/ }).click();
+  return (await answered).json();
+}
+
+const tabNames = (): Promise<string[]> => page.getByRole("tab").allInnerTexts();
+
+describe("the playground", () => {
+  it("opens at /graphql under its name, with one tab for each example", async () => {
+    expect(await page.title()).toBe("vramql");
+    expect(await tabNames()).toEqual(examples.map(({ query }) => operationNameOf(query)));
+    await page.locator(".graphiql-query-editor .view-line", { hasText: "How much memory does DeepSeek V3" }).waitFor();
+  });
+
+  it("answers the first example at the press of the button", async () => {
+    const { data, errors } = await execute("DeepSeekV3");
+    expect(errors).toBeUndefined();
+    expect(data?.scenario).toMatchObject({ answer: expect.stringMatching(/\d/), verdict: expect.stringMatching(/\S/) });
+    await page.locator(".graphiql-response .view-line", { hasText: '"scenario"' }).waitFor();
+    if (process.env.UPDATE_SCREENSHOT === "1") {
+      mkdirSync(fileURLToPath(new URL(".", `file://${SCREENSHOT}`)), { recursive: true });
+      await page.screenshot({ path: SCREENSHOT });
+    }
+  });
+
+  it("runs every example without an error", async () => {
+    for (const name of examples.map(({ query }) => operationNameOf(query))) {
+      await page.getByRole("tab", { name }).click();
+      const { data, errors } = await execute(name);
+      expect(errors, name).toBeUndefined();
+      expect(Object.values(data ?? {}), name).not.toContain(null);
+      expect(Object.keys(data ?? {}).length, name).toBeGreaterThan(0);
+      await page.locator(".graphiql-response .view-line", { hasText: '"data"' }).waitFor();
+    }
+  });
+
+  it("shows the documentation of the schema", async () => {
+    await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
+    const explorer = page.locator(".graphiql-doc-explorer");
+    await explorer.getByRole("link", { name: "Query", exact: true }).click();
+    await explorer.getByRole("link", { name: "estimate", exact: true }).first().click();
+    await explorer.getByText("Memory that one model needs, set up as described.").waitFor();
+  });
+
+  it("opens an example again from the panel", async () => {
+    await page.getByRole("button", { name: "Show Examples" }).click();
+    const example = examples.find(({ variables }) => variables !== undefined);
+    if (!example) throw new Error("no example has variables");
+    await page.getByRole("region", { name: "Examples" }).getByRole("button", { name: example.question }).click();
+    await expect.poll(tabNames).toHaveLength(examples.length + 1);
+    const { data, errors } = await execute(operationNameOf(example.query));
+    expect(errors).toBeUndefined();
+    expect(Object.keys(data ?? {}).length).toBeGreaterThan(0);
+  });
+
+  it("marks a field that the schema does not have: the language worker runs", async () => {
+    await page.getByRole("button", { name: "New tab" }).click();
+    await page.locator(".graphiql-query-editor .view-lines").click();
+    await page.keyboard.insertText("{ estimateTypo }");
+    await page.locator(".graphiql-query-editor .squiggly-error").first().waitFor();
+  });
+
+  it("is served under a policy that lets it reach nothing but this server", async () => {
+    const response = await page.request.get(`${server.origin}/graphql`, { headers: { accept: "text/html" } });
+    const policy = response.headers()["content-security-policy"] ?? "";
+    expect(policy).toMatch(/(^|; *)default-src '(self|none)'(;|$)/);
+    expect(policy).toMatch(/(^|; *)script-src 'self'(;|$)/);
+    expect(policy).toMatch(/(^|; *)connect-src 'self'(;|$)/);
+  });
+});

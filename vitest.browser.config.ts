@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+/** The playground in a real browser, against the built server: slow, so `npm test` leaves it out. */
+export default defineConfig({
+  test: {
+    include: ["test/browser/**/*.test.ts"],
+    globalSetup: "test/browser/build.ts",
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+});
