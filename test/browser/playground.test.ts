@@ -122,6 +122,7 @@ describe("the playground", () => {
       expect(Object.values(data ?? {}), name).not.toContain(null);
       expect(Object.keys(data ?? {}).length, name).toBeGreaterThan(0);
       await page.locator(".graphiql-response .view-line", { hasText: '"data"' }).waitFor();
+      expect(await page.locator(".graphiql-editors .squiggly-error").count(), name).toBe(0);
     }
   });
 
