@@ -1,11 +1,6 @@
 import type { GpuRow, ScenarioRow, SystemRow } from "../../data/rows.js";
 import type { TensorRole } from "../../estimator/architecture/architecture.js";
-import type {
-  CalculationStep,
-  EstimateRequest,
-  EstimateWarning,
-  KvCacheKind,
-} from "../../estimator/estimate.types.js";
+import type { CalculationStep, EstimateRequest, EstimateWarning, KvCacheKind } from "../../estimator/estimate.types.js";
 
 /** Where in a field's arguments a value stands, list indices as decimal strings: `["inputs", "1", "quant"]`. */
 export type ArgumentPath = readonly string[];
@@ -61,6 +56,8 @@ export type WeightsBasis = "PUBLISHED_FILE" | "TENSOR_TYPES" | "BITS_PER_WEIGHT"
 export interface EstimateModel {
   /** What was estimated, kept for the search of hardware with the same settings. */
   request: EstimateRequest;
+  /** Slug of the runtime it was estimated for. */
+  runtime: string;
   total: number;
   weights: {
     size: number;
@@ -153,4 +150,6 @@ export interface EstimationService {
    * ones whose fullest card fits, and every system as it is. In no particular order.
    */
   findHardware(estimate: EstimateModel): readonly HardwareFitModel[];
+  /** The smallest set of one card that holds the estimate, up to `MAX_CARDS_OF_A_KIND`; null when none does. */
+  smallestSet(estimate: EstimateModel, gpu: GpuRow): HardwareFitModel | null;
 }

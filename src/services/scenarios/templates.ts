@@ -55,7 +55,6 @@ export function createTemplateEngine(lookups: TemplateLookups): TemplateEngine {
     jsTruthy: true,
     dynamicPartials: false,
     templates: {},
-    parseLimit: TEMPLATE_LIMIT_CHARACTERS,
     renderLimit: RENDER_LIMIT_MS,
     memoryLimit: OUTPUT_LIMIT_CHARACTERS,
   });
@@ -76,6 +75,11 @@ export function createTemplateEngine(lookups: TemplateLookups): TemplateEngine {
   function parse(template: string): Template[] {
     const known = parsed.get(template);
     if (known) return known;
+    if (template.length > TEMPLATE_LIMIT_CHARACTERS) {
+      throw new TemplateError(
+        `${template.length} characters are too many; a text has at most ${TEMPLATE_LIMIT_CHARACTERS}`,
+      );
+    }
     const result = translateErrors(() => liquid.parse(template));
     if (parsed.size >= PARSED_TEMPLATES_KEPT) parsed.clear();
     parsed.set(template, result);

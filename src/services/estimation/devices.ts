@@ -1,0 +1,92 @@
+import type { Catalogue } from "../../data/catalogue.js";
+import type { GpuRow, RuntimeRow } from "../../data/rows.js";
+import { BadUserInputError } from "../../errors.js";
+import type { Device } from "../../estimator/estimate.types.js";
+import { requireBySlug } from "../catalogue/suggestions.js";
+import type { ArgumentPath, HardwareInput } from "./types.js";
+
+const BYTES_PER_MIB = 2 ** 20;
+
+/**
+ * Most devices one estimate lays a model out on. llama.cpp itself takes 16 (GGML_CUDA_MAX_DEVICES), a rack of
+ * NVL72 has 72; the bound keeps one request's work small.
+ */
+export const MAX_DEVICES = 128;
+
+/** Devices of an estimate, each with the catalogue's card. */
+export interface Hardware {
+  devices: Device[];
+  gpus: GpuRow[];
+}
+
+/**
+ * A card as the estimator sees it.
+ *
+ * Capacity is what a process can allocate; where that is not known, what the driver's tool shows, and null
+ * where neither is: the nominal size is no capacity.
+ */
+export function describeDevice(gpu: GpuRow, runtime: RuntimeRow): Device {
+  const capacityMib = gpu.memoryUsableMib ?? gpu.memoryVisibleMib;
+  return {
+    name: gpu.slug,
+    capacityBytes: capacityMib === null ? null : Math.floor(capacityMib * BYTES_PER_MIB),
+    reserveBytes: reserveMib(runtime, gpu.vendor) * BYTES_PER_MIB,
+  };
+}
+
+/** What the driver holds for one process of this runtime on a vendor's card, MiB; 0 where the row has no figure. */
+function reserveMib(runtime: RuntimeRow, vendor: string): number {
+  const byVendor = runtime.constants.deviceReserveMibByVendor as Readonly<Record<string, number>> | undefined;
+  return byVendor?.[vendor] ?? 0;
+}
+
+/**
+ * Finds the cards of a HardwareInput in the catalogue.
+ *
+ * @throws BadUserInputError for unknown or archived cards and systems, counts below 1, and too many devices
+ */
+export function resolveHardware(
+  input: HardwareInput,
+  path: ArgumentPath,
+  catalogue: Catalogue,
+  runtime: RuntimeRow,
+): Hardware {
+  if (typeof input.system === "string") {
+    const system = requireBySlug(catalogue.systems, input.system, [...path, "system"], "system");
+    const gpu = catalogue.gpus.byId.get(system.gpuId);
+    if (!gpu) throw new Error(`system ${system.slug} has no GPU in its snapshot`);
+    if (gpu.archivedAt) {
+      throw new BadUserInputError(
+        `The cards of ${system.name}, ${gpu.name}, are archived; name a system whose cards are in use.`,
+        [...path, "system"],
+      );
+    }
+    return repeat(gpu, system.gpuCount, describeDevice(gpu, runtime));
+  }
+  const sets = input.gpus ?? [];
+  if (sets.length === 0) {
+    throw new BadUserInputError("Name at least one card, or leave `hardware` out for one device without limit.", [
+      ...path,
+      "gpus",
+    ]);
+  }
+  const hardware: Hardware = { devices: [], gpus: [] };
+  for (const [index, { gpu: slug, count }] of sets.entries()) {
+    const setPath = [...path, "gpus", String(index)];
+    const gpu = requireBySlug(catalogue.gpus, slug, [...setPath, "gpu"], "GPU");
+    if (count < 1 || hardware.devices.length + count > MAX_DEVICES) {
+      throw new BadUserInputError(
+        `A set of cards has from 1 to ${MAX_DEVICES} of them in all; ${count} of ${gpu.name} were asked for.`,
+        [...setPath, "count"],
+      );
+    }
+    const set = repeat(gpu, count, describeDevice(gpu, runtime));
+    hardware.devices.push(...set.devices);
+    hardware.gpus.push(...set.gpus);
+  }
+  return hardware;
+}
+
+function repeat(gpu: GpuRow, count: number, device: Device): Hardware {
+  return { devices: new Array<Device>(count).fill(device), gpus: new Array<GpuRow>(count).fill(gpu) };
+}
