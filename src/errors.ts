@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 
 /** Codes in `extensions.code` of errors this program raises itself; GraphQL's own errors keep theirs. */
-export type ErrorCode = "BAD_USER_INPUT" | "NOT_FOUND" | "UNAUTHENTICATED" | "FORBIDDEN" | "QUERY_TOO_COMPLEX";
+export type ErrorCode = "BAD_USER_INPUT" | "NOT_FOUND" | "UNAUTHENTICATED" | "FORBIDDEN";
 
 /** An error whose message is meant for the client. `extensions` travel with it. */
 export class ApiError extends Error {
@@ -27,14 +27,6 @@ export class BadUserInputError extends ApiError {
     this.name = "BadUserInputError";
     this.argument = argument;
     this.suggestions = suggestions;
-  }
-}
-
-/** A query that asks for more than one request may cost. */
-export class QueryTooComplexError extends ApiError {
-  constructor(message: string, details: Readonly<Record<string, unknown>>) {
-    super("QUERY_TOO_COMPLEX", message, details);
-    this.name = "QueryTooComplexError";
   }
 }
 

@@ -1,0 +1,140 @@
+import { existsSync } from "node:fs";
+import type { DatabaseTarget } from "./data/database.js";
+import { type LogLevel, logLevels } from "./log.js";
+
+/** All settings of a server; every one has a default. */
+export interface Config {
+  /** Port to listen on; 0 lets the system choose. */
+  port: number;
+  /** Address to listen on. */
+  host: string;
+  database: DatabaseTarget;
+  /** Folder of the embedded database and of the generated admin token. */
+  dataDir: string;
+  /** Bearer token of the first administrator; null when none was given. */
+  adminToken: string | null;
+  /** Origins whose pages may call the API; `*` stands for any. */
+  corsOrigins: readonly string[];
+  logLevel: LogLevel;
+  /** Address that people reach the server at, without a slash at its end; null: the one it listens on. */
+  publicUrl: string | null;
+}
+
+/** Settings that cannot be used, a sentence for each. */
+export class ConfigurationError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "ConfigurationError";
+    this.problems = problems;
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const DEFAULT_PORT = 4000;
+const MAX_PORT = 65_535;
+const DEFAULT_HOST = "127.0.0.1";
+const DEFAULT_DATA_DIR = ".data";
+/** Shorter tokens can be guessed. */
+const MIN_ADMIN_TOKEN_LENGTH = 16;
+
+/**
+ * Settings from the environment and from a `.env` file in the working directory, the environment winning.
+ * @throws ConfigurationError with every problem at once
+ */
+export function loadConfig(): Config {
+  if (existsSync(".env")) process.loadEnvFile(".env");
+  return readConfig(process.env);
+}
+
+/**
+ * Settings from given variables; an empty one counts as absent.
+ * @throws ConfigurationError with every problem at once
+ */
+export function readConfig(environment: Environment): Config {
+  const problems: string[] = [];
+  const read = <Value>(name: string, parse: (text: string) => Value | Problem, fallback: Value): Value => {
+    const text = environment[name]?.trim();
+    if (text === undefined || text === "") return fallback;
+    const value = parse(text);
+    if (!(value instanceof Problem)) return value;
+    problems.push(`${name} ${value.sentence}`);
+    return fallback;
+  };
+
+  const dataDir = read<string>("DATA_DIR", (text) => text, DEFAULT_DATA_DIR);
+  const config: Config = {
+    port: read<number>("PORT", parsePort, DEFAULT_PORT),
+    host: read<string>("HOST", (text) => text, DEFAULT_HOST),
+    database: read<DatabaseTarget>("DATABASE_URL", parseDatabaseUrl, { kind: "embedded", folder: dataDir }),
+    dataDir,
+    adminToken: read<string | null>("ADMIN_TOKEN", parseAdminToken, null),
+    corsOrigins: read<readonly string[]>("CORS_ORIGINS", parseOrigins, []),
+    logLevel: read<LogLevel>("LOG_LEVEL", parseLogLevel, "info"),
+    publicUrl: read<string | null>("PUBLIC_URL", parsePublicUrl, null),
+  };
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return config;
+}
+
+/** What is wrong with a setting, to follow its name. */
+class Problem {
+  readonly sentence: string;
+
+  constructor(sentence: string) {
+    this.sentence = sentence;
+  }
+}
+
+function parsePort(text: string): number | Problem {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  return port <= MAX_PORT ? port : new Problem(`must be a port from 0 to ${MAX_PORT}, not "${text}".`);
+}
+
+/** The URL may hold a password, so that the message does not repeat it. */
+function parseDatabaseUrl(text: string): DatabaseTarget | Problem {
+  const protocol = URL.canParse(text) ? new URL(text).protocol : "";
+  return protocol === "postgres:" || protocol === "postgresql:"
+    ? { kind: "postgres", url: text }
+    : new Problem("must look like postgresql://user:password@host:5432/database.");
+}
+
+function parseAdminToken(text: string): string | Problem {
+  if (text.length < MIN_ADMIN_TOKEN_LENGTH) {
+    return new Problem(`must have at least ${MIN_ADMIN_TOKEN_LENGTH} characters.`);
+  }
+  return /^[\x21-\x7e]+$/.test(text) ? text : new Problem("must consist of visible ASCII characters without spaces.");
+}
+
+function parseOrigins(text: string): readonly string[] | Problem {
+  const origins = text
+    .split(",")
+    .map((origin) => origin.trim())
+    .filter((origin) => origin !== "");
+  const wrong = origins.find((origin) => origin !== "*" && !isOrigin(origin));
+  return wrong === undefined
+    ? origins
+    : new Problem(`must be origins such as https://example.org, separated by commas, or *; "${wrong}" is none.`);
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && isWeb(new URL(text)) && new URL(text).origin === text;
+}
+
+function isWeb(url: URL): boolean {
+  return url.protocol === "http:" || url.protocol === "https:";
+}
+
+function parseLogLevel(text: string): LogLevel | Problem {
+  return (
+    logLevels.find((level) => level === text.toLowerCase()) ?? new Problem(`must be one of ${logLevels.join(", ")}.`)
+  );
+}
+
+function parsePublicUrl(text: string): string | Problem {
+  return URL.canParse(text) && isWeb(new URL(text))
+    ? text.replace(/\/+$/, "")
+    : new Problem(`must be an address such as https://vram.example.org, not "${text}".`);
+}

@@ -1,0 +1,271 @@
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { fileURLToPath } from "node:url";
+import { HeaderMap, type HTTPGraphQLResponse } from "@apollo/server";
+import { maskError } from "./errors.js";
+import { PAGE_POLICY, setCorsHeaders, setSecurityHeaders } from "./http/headers.js";
+import { BodyError, readJsonBody } from "./http/read-body.js";
+import { readStaticFiles, type StaticFile, type StaticFiles } from "./http/static-files.js";
+import type { Log } from "./log.js";
+import { type Api, contextOf, type CurrentCatalogue } from "./server.js";
+import { CATALOG_VERSION_HEADER } from "./plugins/catalog-version.js";
+
+/** Milliseconds for a whole request to arrive: a few MB over a slow line, but not one byte a minute. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Milliseconds for its headers. */
+const HEADERS_TIMEOUT_MS = 10_000;
+/** How often the two are looked at. */
+const TIMEOUT_CHECK_MS = 2_000;
+/** Milliseconds of silence on a connection, reading or writing, before it is closed. */
+const SOCKET_TIMEOUT_MS = 60_000;
+/** Milliseconds that an idle connection is kept; longer than the usual 60 s of load balancers, who should close first. */
+const KEEP_ALIVE_MS = 65_000;
+/** Milliseconds that requests under way have to end when the server stops. */
+const DRAIN_MS = 10_000;
+/** Milliseconds that a refused body is read on, so that its sender sees the refusal instead of a broken connection. */
+const DISCARD_MS = 5_000;
+
+const API_PATH = "/graphql";
+const PLAYGROUND_PATH = "/playground/";
+const PLAYGROUND_PAGE = "index.html";
+/** The playground's files, in the same place seen from source and compiled code. */
+const playgroundFolder = new URL("../dist/playground/", import.meta.url);
+/** Built files carry a hash of their content in their names. */
+const hashedName = /[-.][\w-]{8,}\.\w+$/;
+
+export interface HttpOptions {
+  api: Api;
+  catalogue: CurrentCatalogue;
+  /** Origins whose pages may call the API. */
+  corsOrigins: readonly string[];
+  log: Log;
+  /** Folder of the built playground; the one beside the compiled server if absent. */
+  playground?: string;
+}
+
+/** The server on its port. */
+export interface HttpService {
+  server: Server;
+  /** Takes no more requests, lets those under way end, and closes. `/readyz` says no from the first moment. */
+  drain(): Promise<void>;
+}
+
+/** What every handler may need. */
+interface Exchange extends HttpOptions {
+  request: IncomingMessage;
+  response: ServerResponse;
+  url: URL;
+  files: StaticFiles;
+  isDraining: () => boolean;
+}
+
+type Handler = (exchange: Exchange) => Promise<void> | void;
+
+const handlers: Readonly<Record<string, Handler>> = {
+  "/": ({ response }) => redirect(response, API_PATH),
+  [API_PATH]: answerApi,
+  "/healthz": ({ response }) => sendJson(response, 200, { status: "ok" }),
+  "/readyz": answerReadiness,
+};
+
+/** Builds the HTTP server, not listening yet. The API must be started. */
+export function createHttpService(options: HttpOptions): HttpService {
+  let draining = false;
+  const files = readStaticFiles(options.playground ?? fileURLToPath(playgroundFolder));
+  const server = createServer(
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+    (request, response) => {
+      if (draining) response.setHeader("connection", "close");
+      const url = parseUrl(request);
+      handle({ ...options, request, response, url, files, isDraining: () => draining }).catch((error: unknown) => {
+        fail(options.log, response, error);
+      });
+    },
+  );
+  server.setTimeout(SOCKET_TIMEOUT_MS);
+  return {
+    server,
+    async drain() {
+      draining = true;
+      await close(server);
+    },
+  };
+}
+
+/** Requests that are not even a path are answered as unknown ones. */
+function parseUrl(request: IncomingMessage): URL {
+  const target = request.url ?? "/";
+  const base = "http://server";
+  return target.startsWith("/") && URL.canParse(base + target) ? new URL(base + target) : new URL("/unknown", base);
+}
+
+async function handle(exchange: Exchange): Promise<void> {
+  const { request, response, url, corsOrigins } = exchange;
+  setSecurityHeaders(response);
+  setCorsHeaders(request, response, corsOrigins);
+  if (request.method === "OPTIONS") return sendEmpty(response, 204);
+  if (url.pathname.startsWith(PLAYGROUND_PATH)) return sendPlaygroundFile(exchange);
+  const handler = Object.hasOwn(handlers, url.pathname) ? handlers[url.pathname] : undefined;
+  if (handler === undefined) return sendError(response, 404, "NOT_FOUND", `There is nothing at ${url.pathname}.`);
+  return handler(exchange);
+}
+
+async function answerApi(exchange: Exchange): Promise<void> {
+  const { request, response, url, api, catalogue } = exchange;
+  if (request.method === "GET" && request.headers.accept?.includes("text/html")) return sendPlaygroundPage(exchange);
+  let body: unknown;
+  try {
+    body = request.method === "POST" ? await readJsonBody(request) : undefined;
+  } catch (error) {
+    if (error instanceof BodyError) return refuseBody(request, response, error);
+    throw error;
+  }
+  const result = await api.executeHTTPGraphQLRequest({
+    httpGraphQLRequest: {
+      method: request.method ?? "GET",
+      headers: toHeaderMap(request),
+      search: url.search,
+      body,
+    },
+    context: async () => contextOf(catalogue),
+  });
+  await sendResult(request, response, result);
+}
+
+function toHeaderMap(request: IncomingMessage): HeaderMap {
+  const headers = new HeaderMap();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
+  }
+  return headers;
+}
+
+async function sendResult(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body }: HTTPGraphQLResponse,
+): Promise<void> {
+  for (const [name, value] of headers) response.setHeader(name, value);
+  if (body.kind === "chunked") throw new Error("a response in parts, which no operation of this schema has");
+  const version = headers.get(CATALOG_VERSION_HEADER);
+  if (request.method === "GET" && version !== undefined && headers.get("cache-control") !== "no-store") {
+    const etag = `"${version}-${createHash("sha256").update(body.string).digest("base64url").slice(0, 22)}"`;
+    response.setHeader("etag", etag);
+    if (matches(request.headers["if-none-match"], etag)) {
+      response.removeHeader("content-type");
+      return sendEmpty(response, 304);
+    }
+  }
+  response.statusCode = status ?? 200;
+  send(response, body.string);
+}
+
+/** Whether a client has the version of a tag already; weak and strong tags are the same here. */
+function matches(ifNoneMatch: string | undefined, etag: string): boolean {
+  const tags = ifNoneMatch?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? [];
+  return tags.includes("*") || tags.includes(etag);
+}
+
+function answerReadiness({ response, catalogue, isDraining }: Exchange): void {
+  if (isDraining()) return sendJson(response, 503, { status: "stopping" });
+  sendJson(response, 200, { status: "ready", catalogVersion: catalogue.current().version });
+}
+
+function sendPlaygroundPage(exchange: Exchange): void {
+  const page = exchange.files.get(PLAYGROUND_PAGE);
+  exchange.response.setHeader("content-security-policy", PAGE_POLICY);
+  if (page !== undefined) return sendFile(exchange, page, "no-cache");
+  sendError(exchange.response, 404, "NOT_FOUND", "The playground is not built; `npm run build` does it.");
+}
+
+function sendPlaygroundFile(exchange: Exchange): void {
+  const { url, files, response } = exchange;
+  const name = url.pathname.slice(PLAYGROUND_PATH.length);
+  const file = files.get(name);
+  if (name === "") return redirect(response, API_PATH);
+  if (file === undefined) return sendError(response, 404, "NOT_FOUND", `There is nothing at ${url.pathname}.`);
+  if (name === PLAYGROUND_PAGE) return sendPlaygroundPage(exchange);
+  sendFile(exchange, file, hashedName.test(name) ? "public, max-age=31536000, immutable" : "public, max-age=300");
+}
+
+function sendFile({ request, response }: Exchange, file: StaticFile, cacheControl: string): void {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    response.setHeader("allow", "GET, HEAD");
+    return sendError(response, 405, "METHOD_NOT_ALLOWED", "This can only be read.");
+  }
+  response.setHeader("cache-control", cacheControl);
+  response.setHeader("etag", file.etag);
+  response.setHeader("vary", "Accept-Encoding, Accept");
+  if (matches(request.headers["if-none-match"], file.etag)) return sendEmpty(response, 304);
+  response.setHeader("content-type", file.contentType);
+  const compress = /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""));
+  if (compress) response.setHeader("content-encoding", "gzip");
+  send(response, compress ? file.gzipped() : file.content);
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  response.statusCode = status;
+  response.setHeader("content-type", "application/json; charset=utf-8");
+  if (!response.hasHeader("cache-control")) response.setHeader("cache-control", "no-store");
+  send(response, JSON.stringify(value));
+}
+
+/** Errors have the shape of a GraphQL response, whatever was asked for. */
+function sendError(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  message: string,
+  details: object = {},
+): void {
+  sendJson(response, status, { errors: [{ message, extensions: { code, ...details } }] });
+}
+
+function sendEmpty(response: ServerResponse, status: number): void {
+  response.statusCode = status;
+  response.end();
+}
+
+function redirect(response: ServerResponse, location: string): void {
+  response.setHeader("location", location);
+  sendEmpty(response, 302);
+}
+
+/** Sends a body; node leaves it out where the request was HEAD. */
+function send(response: ServerResponse, body: string | Buffer): void {
+  response.setHeader("content-length", Buffer.byteLength(body));
+  response.end(body);
+}
+
+function refuseBody(request: IncomingMessage, response: ServerResponse, error: BodyError): void {
+  response.setHeader("connection", "close");
+  request.resume();
+  setTimeout(() => request.destroy(), DISCARD_MS).unref();
+  sendError(response, error.status, "BAD_USER_INPUT", error.message, { argument: [] });
+}
+
+function fail(log: Log, response: ServerResponse, error: unknown): void {
+  if (response.destroyed) return;
+  const masked = maskError();
+  log.error(`${masked.id}: answering a request`, error);
+  if (response.headersSent) response.destroy();
+  else sendError(response, 500, "INTERNAL_SERVER_ERROR", masked.message, { id: masked.id });
+}
+
+/** Stops listening and waits for requests under way, but not for ever. */
+async function close(server: Server): Promise<void> {
+  if (!server.listening) return;
+  await new Promise<void>((resolve) => {
+    const deadline = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    server.close(() => {
+      clearTimeout(deadline);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+/** Sent with every response. */
+const securityHeaders: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "x-frame-options": "DENY",
+};
+
+/** What a response that is no page may do in a browser. */
+const DATA_POLICY = "default-src 'none'; frame-ancestors 'none'";
+
+/**
+ * What the playground may do: its own files only. Its editor sets styles on elements, carries small images and
+ * fonts as data, and runs its language services in workers.
+ */
+export const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "worker-src 'self' blob:",
+  "style-src 'self' 'unsafe-inline'",
+  "font-src 'self' data:",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/** Headers that pages of allowed origins may send. */
+const ALLOWED_HEADERS = "content-type, authorization, apollo-require-preflight, x-apollo-operation-name, x-query-cost";
+/** Headers that such pages may read. */
+const EXPOSED_HEADERS = "etag, x-catalog-version";
+/** Seconds that a browser may keep the answer to a preflight. */
+const PREFLIGHT_SECONDS = "600";
+
+export function setSecurityHeaders(response: ServerResponse): void {
+  for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value);
+  response.setHeader("content-security-policy", DATA_POLICY);
+}
+
+/** Lets pages of the listed origins read the response; `*` in the list stands for any. */
+export function setCorsHeaders(request: IncomingMessage, response: ServerResponse, allowed: readonly string[]): void {
+  response.setHeader("vary", "Origin, Accept");
+  const { origin } = request.headers;
+  if (origin === undefined || !(allowed.includes("*") || allowed.includes(origin))) return;
+  response.setHeader("access-control-allow-origin", allowed.includes("*") ? "*" : origin);
+  response.setHeader("access-control-expose-headers", EXPOSED_HEADERS);
+  if (request.method !== "OPTIONS") return;
+  response.setHeader("access-control-allow-methods", "GET, POST");
+  response.setHeader("access-control-allow-headers", ALLOWED_HEADERS);
+  response.setHeader("access-control-max-age", PREFLIGHT_SECONDS);
+}

@@ -1,0 +1,190 @@
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLCompositeType,
+  type GraphQLField,
+  type GraphQLSchema,
+  getNamedType,
+  isCompositeType,
+  isInterfaceType,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+  type ValueNode,
+} from "graphql";
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from "../services/connections/connection.js";
+
+/** How large an operation is once its fragments are put in. */
+export interface QueryMeasure {
+  /** Fields within fields. */
+  depth: number;
+  /** Fields that are given another name. */
+  aliases: number;
+  /** Fields written, each fragment counted wherever it is used. */
+  fields: number;
+  /** Work of the whole in units of one plain object: page sizes multiply what stands below them. */
+  cost: number;
+}
+
+/**
+ * Work of fields that do more than look something up, in units of one object. An estimate lists all tensors of a
+ * model, a search of hardware repeats the estimate for every card and system of the catalogue.
+ */
+const fieldCosts: Readonly<Record<string, number>> = {
+  "Query.estimate": 10,
+  "Query.estimates": 10,
+  "Model.estimate": 10,
+  "Scenario.estimate": 10,
+  "Scenario.answer": 10,
+  "Scenario.explanation": 10,
+  "Scenario.verdict": 10,
+  "Scenario.faq": 10,
+  "Scenario.hardware": 200,
+  "Estimate.hardware": 200,
+};
+
+/** Arguments whose length multiplies their field: one result for each item. */
+const multiplyingArguments = new Set(["inputs", "ids"]);
+
+type Variables = Readonly<Record<string, unknown>>;
+
+interface Walk {
+  schema: GraphQLSchema;
+  fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  valueOf: (value: ValueNode) => unknown;
+  /** The walk ends when there are more fields than this: fragments can multiply them without end. */
+  maxFields: number;
+  measure: QueryMeasure;
+}
+
+/**
+ * Measures an operation of a valid document. Introspection counts for nothing: it has limits of its own.
+ * @param maxFields the measure is not exact beyond this many fields, only too large
+ */
+export function measureQuery(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Variables,
+  maxFields: number,
+): QueryMeasure {
+  const walk: Walk = {
+    schema,
+    fragments: new Map(
+      document.definitions.flatMap((definition) =>
+        definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition]] : [],
+      ),
+    ),
+    valueOf: (value) => plainValue(value, variables, operation),
+    maxFields,
+    measure: { depth: 0, aliases: 0, fields: 0, cost: 0 },
+  };
+  const root = schema.getRootType(operation.operation);
+  if (root != null) measureSelections(walk, operation.selectionSet, root, 1, 1);
+  return walk.measure;
+}
+
+function measureSelections(
+  walk: Walk,
+  { selections }: SelectionSetNode,
+  parent: GraphQLCompositeType,
+  depth: number,
+  times: number,
+): void {
+  for (const selection of selections) {
+    if (walk.measure.fields > walk.maxFields) return;
+    switch (selection.kind) {
+      case Kind.FIELD:
+        measureField(walk, selection, parent, depth, times);
+        break;
+      case Kind.INLINE_FRAGMENT:
+        measureSelections(
+          walk,
+          selection.selectionSet,
+          typeNamed(walk, selection.typeCondition?.name.value, parent),
+          depth,
+          times,
+        );
+        break;
+      case Kind.FRAGMENT_SPREAD: {
+        const fragment = walk.fragments.get(selection.name.value);
+        if (fragment === undefined) break;
+        // A spread is counted too: fragments of nothing but spreads multiply as well.
+        walk.measure.fields += 1;
+        measureSelections(
+          walk,
+          fragment.selectionSet,
+          typeNamed(walk, fragment.typeCondition.name.value, parent),
+          depth,
+          times,
+        );
+        break;
+      }
+    }
+  }
+}
+
+function typeNamed(walk: Walk, name: string | undefined, fallback: GraphQLCompositeType): GraphQLCompositeType {
+  const type = name === undefined ? undefined : walk.schema.getType(name);
+  return isCompositeType(type) ? type : fallback;
+}
+
+function measureField(walk: Walk, node: FieldNode, parent: GraphQLCompositeType, depth: number, times: number): void {
+  const { measure } = walk;
+  const name = node.name.value;
+  measure.fields += 1;
+  if (node.alias !== undefined && node.alias.value !== name) measure.aliases += 1;
+  const field = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[name] : undefined;
+  if (field === undefined) return;
+  measure.depth = Math.max(measure.depth, depth);
+  const type = getNamedType(field.type);
+  const cost = fieldCosts[`${parent.name}.${name}`] ?? (isCompositeType(type) ? 1 : 0);
+  const { itself, below } = multipliersOf(walk, node, field);
+  measure.cost += cost * times * itself;
+  if (node.selectionSet !== undefined && isCompositeType(type)) {
+    measureSelections(walk, node.selectionSet, type, depth + 1, times * below);
+  }
+}
+
+/** How often a field's own work and what stands below it are done. */
+function multipliersOf(walk: Walk, node: FieldNode, field: GraphQLField<unknown, unknown>) {
+  const given = (name: string) => {
+    const argument = node.arguments?.find((candidate) => candidate.name.value === name);
+    return argument === undefined ? undefined : walk.valueOf(argument.value);
+  };
+  const list = field.args.find((argument) => multiplyingArguments.has(argument.name));
+  if (list !== undefined) {
+    const items = given(list.name);
+    const length = Array.isArray(items) ? items.length : 1;
+    return { itself: length, below: length };
+  }
+  const isConnection = field.args.some((argument) => argument.name === "first");
+  return { itself: 1, below: isConnection ? pageSize(given("first") ?? given("last")) : 1 };
+}
+
+function pageSize(value: unknown): number {
+  if (value == null) return DEFAULT_PAGE_SIZE;
+  return typeof value === "number" ? Math.min(Math.max(value, 0), MAX_PAGE_SIZE) : MAX_PAGE_SIZE;
+}
+
+/** A value as far as it matters here: numbers, lists and variables; everything else is an unknown thing. */
+function plainValue(value: ValueNode, variables: Variables, operation: OperationDefinitionNode): unknown {
+  switch (value.kind) {
+    case Kind.INT:
+      return Number(value.value);
+    case Kind.NULL:
+      return null;
+    case Kind.LIST:
+      return value.values;
+    case Kind.VARIABLE: {
+      const name = value.name.value;
+      if (Object.hasOwn(variables, name)) return variables[name];
+      const fallback = operation.variableDefinitions?.find((definition) => definition.variable.name.value === name);
+      return fallback?.defaultValue === undefined ? undefined : plainValue(fallback.defaultValue, variables, operation);
+    }
+    default:
+      return value;
+  }
+}

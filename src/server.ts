@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { ApolloServer } from "@apollo/server";
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginUsageReportingDisabled,
+} from "@apollo/server/plugin/disabled";
+import { type Context, createContext } from "./context.js";
+import type { Catalogue } from "./data/catalogue.js";
+import { formatError } from "./format-error.js";
+import type { Log } from "./log.js";
+import { catalogVersionPlugin } from "./plugins/catalog-version.js";
+import { httpCachingPlugin } from "./plugins/http-caching.js";
+import { queryLimitsPlugin } from "./plugins/query-limits.js";
+import { resolvers } from "./resolvers/resolvers.js";
+
+/** The API contract, beside the folder of this file both as source and compiled. */
+const schemaFile = new URL("../schema.graphql", import.meta.url);
+
+/**
+ * Tokens of one document: a table of a hundred aliased estimates has about 3,000. The parser stops here, before a
+ * large or deeply nested document costs anything.
+ */
+const MAX_TOKENS = 5_000;
+/** Validation stops after so many errors; nobody reads more. */
+const MAX_VALIDATION_ERRORS = 20;
+
+/** Where the catalogue comes from; a request asks once and works on what it got. */
+export interface CurrentCatalogue {
+  current(): Catalogue;
+}
+
+/** The GraphQL server, not started, without anything that listens. */
+export type Api = ApolloServer<Context>;
+
+export interface ApiOptions {
+  catalogue: CurrentCatalogue;
+  log: Log;
+}
+
+/** Builds the GraphQL server over a catalogue. Start it with `start()`, end it with `stop()`. */
+export function createApi({ log }: Pick<ApiOptions, "log">): Api {
+  return new ApolloServer<Context>({
+    typeDefs: readFileSync(schemaFile, "utf8"),
+    resolvers,
+    // The catalogue is public, and so is the way to ask for it.
+    introspection: true,
+    csrfPrevention: true,
+    allowBatchedHttpRequests: false,
+    persistedQueries: false,
+    includeStacktraceInErrorResponses: false,
+    stopOnTerminationSignals: false,
+    parseOptions: { maxTokens: MAX_TOKENS },
+    validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
+    formatError: (formatted, error) => formatError(formatted, error, log),
+    logger: log,
+    plugins: [
+      // It would hook every field, which costs as much as executing them; what caches may keep is said below.
+      ApolloServerPluginCacheControlDisabled(),
+      // Nothing leaves this server.
+      ApolloServerPluginUsageReportingDisabled(),
+      queryLimitsPlugin,
+      catalogVersionPlugin,
+      httpCachingPlugin,
+    ],
+  });
+}
+
+/** The context of a request that begins now. */
+export function contextOf(catalogue: CurrentCatalogue): Context {
+  return createContext(catalogue.current());
+}

@@ -1,0 +1,57 @@
+import type { AddressInfo } from "node:net";
+import type { Catalogue } from "../../../src/data/catalogue.js";
+import { createHttpService, type HttpOptions, type HttpService } from "../../../src/http.js";
+import type { Log } from "../../../src/log.js";
+import { createApi } from "../../../src/server.js";
+
+/** What a GraphQL response looks like to a test. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: tests read whatever they asked for
+  data: any;
+  errors: { message: string; path?: (string | number)[]; extensions: Record<string, unknown> }[] | undefined;
+  extensions: Record<string, unknown> | undefined;
+}
+
+/** A server of a test's own, and what it logged. */
+export interface TestServer extends HttpService {
+  url: string;
+  logged: { message: string; error: unknown }[];
+  query(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+/** Starts the real server over a catalogue, on a port that the system chooses. */
+export async function startServer(
+  catalogue: Catalogue,
+  options: Partial<Pick<HttpOptions, "corsOrigins" | "playground">> = {},
+): Promise<TestServer> {
+  const logged: TestServer["logged"] = [];
+  const note = (message: string, error?: unknown) => void logged.push({ message, error });
+  const log: Log = { error: note, warn: note, info: () => {}, debug: () => {} };
+  const source = { current: () => catalogue };
+  const api = createApi({ log });
+  await api.start();
+  const service = createHttpService({ api, catalogue: source, corsOrigins: [], log, ...options });
+  await new Promise<void>((resolve) => service.server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(service.server.address() as AddressInfo).port}`;
+  return {
+    ...service,
+    url,
+    logged,
+    async query(query, variables = {}, headers = {}) {
+      const response = await fetch(`${url}/graphql`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify({ query, variables }),
+      });
+      const { data, errors, extensions } = (await response.json()) as Omit<Answer, "status" | "headers">;
+      return { status: response.status, headers: response.headers, data, errors, extensions };
+    },
+    async stop() {
+      await service.drain();
+      await api.stop();
+    },
+  };
+}
