@@ -118,6 +118,8 @@ export interface GroupedAttention {
   window?: Window;
   /** Q, K and V come from one matrix `attn_qkv` (Phi-3, ChatGLM). */
   fusedQkv?: boolean;
+  /** Queries go through this narrower width, with a norm (Step-3): two matrices instead of one. */
+  queryRank?: number;
   /** The query matrix also yields an output gate and is twice as wide (Qwen3-Next, Qwen3.5). */
   gatedQuery?: boolean;
   /** No V matrix: values are the keys before rotation (Gemma 4 full layers). Both are cached all the same. */
@@ -126,6 +128,13 @@ export interface GroupedAttention {
   sharesCache?: boolean;
   /** No K and V matrices at all: the layer only ever reads another layer's cache. */
   ownsNoKeys?: boolean;
+  /** Keys and values live for one batch only (encoders): nothing is cached. */
+  uncached?: boolean;
+  /**
+   * Keys and values are made of an encoder's output (Llama 3.2 Vision): the cache holds this many entries,
+   * whatever the context.
+   */
+  crossTokens?: number;
   /** Positions are not rotated in this layer (NoPE). */
   noRope?: boolean;
   /** Block-sparse attention's key index (MiniMax-M3): cached beside K and V. */

@@ -68,7 +68,7 @@ export function readHeads(config: ConfigReader): { heads: number; kvHeads: numbe
     );
   }
   const keyDim = config.optionalSize("head_dim", "attention_head_dim", "kv_channels") ?? evenHeadWidth(config, heads);
-  return { heads, kvHeads, keyDim, valueDim: config.optionalSize("v_head_dim") ?? keyDim };
+  return { heads, kvHeads, keyDim, valueDim: config.optionalCount("v_head_dim") || keyDim };
 }
 
 function evenHeadWidth(config: ConfigReader, heads: number): number {

@@ -134,6 +134,10 @@ export class ConfigReader {
     return this.optionalList(names, (value, path) => toWhole(value, path, min, max));
   }
 
+  optionalListLength(...names: string[]): number | undefined {
+    return this.optionalList(names, (value) => value)?.length;
+  }
+
   optionalNumbers(...names: string[]): number[] | undefined {
     return this.optionalList(names, (value, path) => {
       if (typeof value !== "number") throw invalid(path, `must be a number, but is ${describe(value)}`);

@@ -12,6 +12,8 @@ export interface DecoderTraits {
   /** The layer of that number, counted from 0. */
   layer: (index: number) => Block;
   layers?: number;
+  /** False where nothing stands between the last layer and the output. */
+  hasFinalNorm?: boolean;
   /** Final norm with a bias. */
   outputNormBias?: boolean;
   /** Tensors outside the blocks beside the final norm and rope factors. */
@@ -64,7 +66,7 @@ export function describeDecoder(config: ConfigReader, traits: DecoderTraits): Ar
     blocks: naming.blocks,
     layers,
     tensors: [
-      ...normTensors("output_norm", hiddenSize, traits.outputNormBias),
+      ...(traits.hasFinalNorm === false ? [] : normTensors("output_norm", hiddenSize, traits.outputNormBias)),
       ...ropeFactors(config),
       ...(traits.tensors ?? []),
     ],

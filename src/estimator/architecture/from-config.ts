@@ -1,6 +1,8 @@
 import type { Architecture } from "./architecture.js";
 import { ConfigError } from "./config-error.js";
 import { ConfigReader, type Path } from "./config-reader.js";
+import { withEncoders } from "./decoder.js";
+import { readEncoders } from "./encoders.js";
 import type { Family } from "./family.js";
 import { familyOfArchitecture, familyOfModelType, knownModelTypes } from "./registry.js";
 import { assertArchitecture } from "./validate.js";
@@ -20,8 +22,10 @@ const SUGGESTIONS = 5;
  *   contradictory; NOT_MODELLED for an architecture that is not described here, naming it and what is near.
  */
 export function architectureFromConfig(config: unknown): Architecture {
-  const { reader, family } = findTextModel(ConfigReader.of(config));
-  return assertArchitecture(family.describe(reader));
+  const root = ConfigReader.of(config);
+  const { reader, family } = findTextModel(root);
+  const architecture = family.describe(reader);
+  return assertArchitecture(withEncoders(architecture, readEncoders(root, architecture.hiddenSize)));
 }
 
 interface TextModel {

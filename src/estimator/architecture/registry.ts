@@ -1,4 +1,4 @@
-import type { Family } from "./family.js";
+import { BERT_FAMILIES } from "./families/bert.js";
 import { DEEPSEEK_FAMILIES } from "./families/deepseek.js";
 import { DEEPSEEK_V4_FAMILIES } from "./families/deepseek-v4.js";
 import { FUSED_FAMILIES } from "./families/fused.js";
@@ -13,6 +13,7 @@ import { OLMO_FAMILIES } from "./families/olmo.js";
 import { QWEN_FAMILIES } from "./families/qwen.js";
 import { QWEN_HYBRID_FAMILIES } from "./families/qwen-hybrid.js";
 import { STATE_SPACE_FAMILIES } from "./families/state-space.js";
+import type { Family } from "./family.js";
 
 /** Every family described here. A new one is a file under `families/` and a line below. */
 const FAMILIES: readonly Family[] = [
@@ -30,6 +31,7 @@ const FAMILIES: readonly Family[] = [
   ...KIMI_LINEAR_FAMILIES,
   ...STATE_SPACE_FAMILIES,
   ...NEMOTRON_NAS_FAMILIES,
+  ...BERT_FAMILIES,
 ];
 
 const BY_MODEL_TYPE = indexBy((family) => family.modelTypes);

@@ -43,7 +43,7 @@ interface PartFields {
 const ATTENTION_FIELDS: Record<string, PartFields> = {
   grouped: {
     sizes: ["heads", "kvHeads", "keyDim", "valueDim"],
-    flags: ["fusedQkv", "gatedQuery", "valueIsKey", "sharesCache", "ownsNoKeys", "noRope"],
+    flags: ["fusedQkv", "gatedQuery", "valueIsKey", "sharesCache", "ownsNoKeys", "uncached", "noRope"],
   },
   latent: {
     sizes: ["heads", "kvRank", "valueDim"],
@@ -138,6 +138,8 @@ function checkAttention(attention: ConfigReader): void {
   }
   const indexer = attention.optionalObject("indexer");
   if (indexer) for (const name of ["heads", "keyDim", "topK"]) indexer.size(name);
+  if (kind === "grouped") attention.optionalSize("queryRank");
+  attention.optionalWhole(["crossTokens"], { min: 1, max: MAX_CONTEXT_TOKENS });
   if (kind === "grouped") checkDivides(attention, "kvHeads", "heads");
   if (kind === "compressed") checkDivides(attention, "outputGroups", "heads");
 }

@@ -104,13 +104,23 @@ function groupedAttentionTensors(attention: GroupedAttention, hiddenSize: number
   if (attention.fusedQkv) {
     return [matrix("attn_qkv", hiddenSize, queryWidth + keyWidth + valueWidth, "ATTENTION"), output];
   }
-  const tensors = [matrix("attn_q", hiddenSize, queryWidth, "ATTENTION"), output];
+  const tensors = [...queryTensors(hiddenSize, attention.queryRank ?? null, queryWidth), output];
   if (!attention.ownsNoKeys) {
     tensors.push(matrix("attn_k", hiddenSize, keyWidth, "ATTENTION"));
     if (!attention.valueIsKey) tensors.push(matrix("attn_v", hiddenSize, valueWidth, "ATTENTION"));
   }
   if (attention.indexer) tensors.push(...blockIndexerTensors(attention.indexer, hiddenSize));
   return tensors;
+}
+
+/** The query projection: one matrix, or two around a norm of the narrower width `rank`. */
+function queryTensors(hiddenSize: number, rank: number | null, width: number): PlainTensor[] {
+  if (rank === null) return [matrix("attn_q", hiddenSize, width, "ATTENTION")];
+  return [
+    matrix("attn_q_a", hiddenSize, rank, "ATTENTION"),
+    vector("attn_q_a_norm.weight", rank, "NORM"),
+    matrix("attn_q_b", rank, width, "ATTENTION"),
+  ];
 }
 
 /** The key index of block-sparse attention (MiniMax-M3): projections from the residual stream with norms. */
@@ -127,19 +137,11 @@ function blockIndexerTensors(indexer: Indexer, hiddenSize: number): PlainTensor[
 function latentAttentionTensors(attention: LatentAttention, hiddenSize: number): PlainTensor[] {
   const { heads, queryRank, kvRank, ropeDim, nopeDim, valueDim } = attention;
   const queryWidth = heads * (nopeDim + ropeDim);
-  const queries =
-    queryRank === null
-      ? [matrix("attn_q", hiddenSize, queryWidth, "ATTENTION")]
-      : [
-          matrix("attn_q_a", hiddenSize, queryRank, "ATTENTION"),
-          vector("attn_q_a_norm.weight", queryRank, "NORM"),
-          matrix("attn_q_b", queryRank, queryWidth, "ATTENTION"),
-        ];
   const expansion = attention.cachesExpanded
     ? [matrix("attn_kv_b", kvRank, heads * (nopeDim + valueDim), "ATTENTION")]
     : [stack("attn_k_b", nopeDim, kvRank, heads, "ATTENTION"), stack("attn_v_b", kvRank, valueDim, heads, "ATTENTION")];
   return [
-    ...queries,
+    ...queryTensors(hiddenSize, queryRank, queryWidth),
     matrix("attn_kv_a_mqa", hiddenSize, kvRank + ropeDim, "ATTENTION"),
     vector("attn_kv_a_norm.weight", kvRank, "NORM"),
     ...expansion,

@@ -30,8 +30,8 @@ export function latentAttention(config: ConfigReader, more: Partial<LatentAttent
       kvRank: config.size("kv_lora_rank"),
       ropeDim: config.count("qk_rope_head_dim"),
       nopeDim: config.count("qk_nope_head_dim"),
-      valueDim: config.size("v_head_dim"),
       ...more,
+      valueDim: more.valueDim ?? config.size("v_head_dim"),
     },
   };
 }

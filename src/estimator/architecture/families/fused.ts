@@ -38,6 +38,20 @@ const phi2Block = (config: ConfigReader): Block => {
   );
 };
 
+/** Layer norms and biases throughout; block-sparse attention still caches every token. */
+const phi3SmallBlock = (config: ConfigReader): Block => {
+  const hiddenSize = hiddenSizeOf(config);
+  const size = config.size("ff_intermediate_size");
+  return joinParts(
+    norms(hiddenSize, ["attn_norm", "ffn_norm"], true),
+    groupedAttention(config, { shape: { fusedQkv: true }, biases: ["q", "k", "v", "o"] }),
+    feedForward(config, { size, fusedGateUp: true }),
+    {
+      tensors: [plain("ffn_up.bias", [2 * size], "FEED_FORWARD"), plain("ffn_down.bias", [hiddenSize], "FEED_FORWARD")],
+    },
+  );
+};
+
 const phimoeBlock = (config: ConfigReader): Block =>
   joinParts(
     norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"], true),
@@ -78,6 +92,14 @@ export const FUSED_FAMILIES: readonly Family[] = [
     describe: (config) => {
       const block = phi3Block(config);
       return describeDecoder(config, { gguf: "phi3", tiedByDefault: false, layer: () => block });
+    },
+  },
+  {
+    modelTypes: ["phi3small"],
+    architectures: ["Phi3SmallForCausalLM"],
+    describe: (config) => {
+      const block = phi3SmallBlock(config);
+      return describeDecoder(config, { gguf: null, tiedByDefault: true, outputNormBias: true, layer: () => block });
     },
   },
   {

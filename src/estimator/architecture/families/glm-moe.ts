@@ -128,6 +128,31 @@ const STEP35: Family = {
   },
 };
 
+/** Step-3: queries of all heads through a narrower width, one key and value head. */
+const STEP3: Family = {
+  modelTypes: ["step3_vl", "step3_text", "step3"],
+  architectures: ["Step3VLForConditionalGeneration", "Step3TextForCausalLM"],
+  describe: (config) => {
+    const hasExperts = listedExpertLayers(config, layerCountOf(config));
+    const sharedSize = config.optionalCount("share_expert_dim") ?? 0;
+    const queryRank = config.size("share_q_dim");
+    return describeDecoder(config, {
+      gguf: null,
+      tiedByDefault: false,
+      layer: (index) =>
+        joinParts(
+          norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
+          groupedAttention(config, {
+            shape: { kvHeads: config.optionalSize("num_attention_groups") ?? 1, queryRank },
+          }),
+          hasExperts[index]
+            ? routedExperts(config, { shared: sharedSize > 0 ? { size: sharedSize, gated: true } : undefined })
+            : feedForward(config),
+        ),
+    });
+  },
+};
+
 /** Dense prediction blocks that MiMo-V2 publishes beside the model; its configs do not count them. */
 const MIMO2_PREDICTION_BLOCKS = 3;
 
@@ -218,4 +243,4 @@ const LAGUNA: Family = {
   },
 };
 
-export const GLM_MOE_FAMILIES: readonly Family[] = [GLM4_MOE, STEP35, MIMO2, LAGUNA];
+export const GLM_MOE_FAMILIES: readonly Family[] = [GLM4_MOE, STEP3, STEP35, MIMO2, LAGUNA];

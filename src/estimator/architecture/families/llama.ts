@@ -8,6 +8,7 @@ import {
   intermediateSizeOf,
   joinParts,
   norms,
+  plain,
 } from "../block-parts.js";
 import type { ConfigReader } from "../config-reader.js";
 import { describeDecoder } from "../decoder.js";
@@ -68,6 +69,48 @@ const MISTRAL_DEFAULTS = {
   max_position_embeddings: 131072,
 };
 
+/** Image tiles, and the tokens of one: patches of the tile and a class token. */
+const tileTokens = (vision: ConfigReader): number =>
+  vision.size("max_num_tiles") * (Math.floor(vision.size("image_size") / vision.size("patch_size")) ** 2 + 1);
+
+/** Embeddings of the image tokens, which have no row in the output matrix. */
+const IMAGE_TOKENS = 8;
+
+/** Llama 3.2 Vision: some layers attend to the image's tokens instead of the text's. llama.cpp does not load it. */
+const MLLAMA: Family = {
+  modelTypes: ["mllama", "mllama_text_model"],
+  architectures: ["MllamaForConditionalGeneration"],
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const cross = new Set(config.optionalWholes(["cross_attention_layers"]) ?? []);
+    const vision = config.optionalObject("vision_config");
+    const self = llamaBlock(config);
+    const crossBlock = (): Block =>
+      joinParts(
+        norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+        groupedAttention(config, {
+          queryKeyNorm: "head",
+          shape: vision ? { crossTokens: tileTokens(vision) } : {},
+        }),
+        feedForward(config),
+        { tensors: [plain("attn_gate", [1], "OTHER"), plain("ffn_gate", [1], "OTHER")] },
+      );
+    return describeDecoder(config, {
+      gguf: null,
+      tiedByDefault: false,
+      layer: (index) => (cross.has(index) ? crossBlock() : self),
+      tensors: [
+        {
+          name: "image_token_embd.weight",
+          shape: [hiddenSize, IMAGE_TOKENS],
+          role: "TOKEN_EMBEDDING",
+          isInputTable: true,
+        },
+      ],
+    });
+  },
+};
+
 export const LLAMA_FAMILIES: readonly Family[] = [
   llamaLike(
     ["llama", "llama_text", "yi", "aquila", "deepseek"],
@@ -90,6 +133,19 @@ export const LLAMA_FAMILIES: readonly Family[] = [
   llamaLike(["xverse"], ["XverseForCausalLM"], { gguf: "xverse" }),
   llamaLike(["exaone"], ["ExaoneForCausalLM"], { gguf: "exaone" }),
   llamaLike(["ernie4_5"], ["Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"], { gguf: "ernie4_5", tiedByDefault: true }),
+  {
+    modelTypes: ["arcee"],
+    architectures: ["ArceeForCausalLM"],
+    describe: (config) => {
+      const block = joinParts(
+        norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
+        groupedAttention(config, { biases: attentionBiases(config, "qkvo") }),
+        feedForward(config, { gated: false }),
+      );
+      return describeDecoder(config, { gguf: "arcee", tiedByDefault: false, layer: () => block });
+    },
+  },
+  MLLAMA,
   llamaLike(["helium", "arcee_llama"], ["HeliumForCausalLM"], { gguf: "llama" }),
   llamaLike(["minicpm"], ["MiniCPMForCausalLM"], { gguf: "minicpm", tiedByDefault: true }),
 ];

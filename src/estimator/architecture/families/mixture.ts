@@ -12,6 +12,7 @@ import {
   joinParts,
   norms,
   plain,
+  readHeads,
   routedExperts,
   sharedExperts,
 } from "../block-parts.js";
@@ -206,6 +207,36 @@ const MINIMAX_M3: Family = {
   },
 };
 
+/** MiniMax-01 and M1: lightning attention, softmax attention where `attn_type_list` has a 1. */
+const MINIMAX_01: Family = {
+  modelTypes: ["minimax_text_01", "minimax_m1", "minimax"],
+  architectures: ["MiniMaxText01ForCausalLM", "MiniMaxM1ForCausalLM", "MiniMaxForCausalLM"],
+  describe: (config) => {
+    const layers = layerCountOf(config);
+    const types = config.optionalChoicePerLayer(["layer_types"], layers, ["linear_attention", "full_attention"]);
+    const flags = config.optionalWholePerLayer(["attn_type_list"], layers, { max: 1 });
+    if (!types && !flags) throw config.invalid("attn_type_list", "is missing");
+    const isFull = (index: number): boolean => (types ? types[index] === "full_attention" : flags?.[index] === 1);
+    const sharedSize = config.optionalCount("shared_intermediate_size") ?? 0;
+    const heads = readHeads(config);
+    return describeDecoder(config, {
+      gguf: null,
+      tiedByDefault: false,
+      layer: (index) =>
+        joinParts(
+          norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
+          isFull(index)
+            ? groupedAttention(config)
+            : { recurrent: { kind: "lightning", heads: heads.heads, headDim: heads.keyDim } },
+          routedExperts(config, {
+            size: intermediateSizeOf(config),
+            shared: sharedSize > 0 ? { size: sharedSize, gated: true } : undefined,
+          }),
+        ),
+    });
+  },
+};
+
 /** Ling: Q, K and V in one matrix, and norms of queries and keys in its second generation. */
 const LING: Family = {
   modelTypes: ["bailing_moe", "bailing_moe_v2"],
@@ -248,7 +279,7 @@ export const MIXTURE_FAMILIES: readonly Family[] = [
     experts: (config) => ({ shared: gatedSharedExpert(config) }),
   }),
   mixture(
-    ["qwen3_moe"],
+    ["qwen3_moe", "qwen3_omni_moe_text"],
     ["Qwen3MoeForCausalLM"],
     { gguf: "qwen3moe", attention: qwen3MoeAttention, experts: () => ({}) },
     QWEN3_MOE_DEFAULTS,
@@ -286,7 +317,6 @@ export const MIXTURE_FAMILIES: readonly Family[] = [
   }),
   mixture(["hunyuan_v1_moe", "hunyuan"], ["HunYuanMoEV1ForCausalLM"], {
     gguf: "hunyuan-moe",
-    tiedByDefault: true,
     attention: (config) => ({ queryKeyNorm: config.flag("use_qk_norm", true) ? "head" : undefined }),
     experts: (config) => {
       const size = config.optionalSize("moe_intermediate_size") ?? intermediateSizeOf(config);
@@ -294,6 +324,12 @@ export const MIXTURE_FAMILIES: readonly Family[] = [
       return { size, shared: shared > 0 ? { size: shared * size, gated: true } : undefined };
     },
   }),
+  mixture(["dots1"], ["Dots1ForCausalLM"], {
+    gguf: "dots1",
+    attention: qwen3MoeAttention,
+    experts: (config) => ({ routerScoreBias: true, shared: sharedExperts(config, "n_shared_experts") }),
+  }),
+  MINIMAX_01,
   GPT_OSS,
   LLAMA4,
   MINIMAX_M3,

@@ -59,8 +59,7 @@ export const OLMO_FAMILIES: readonly Family[] = [
     architectures: ["OlmoForCausalLM"],
     describe: (config) => {
       const block = joinParts(groupedAttention(config), feedForward(config));
-      const decoder = describeDecoder(config, { gguf: "olmo", tiedByDefault: false, layer: () => block });
-      return { ...decoder, tensors: decoder.tensors.filter(({ role }) => role !== "NORM") };
+      return describeDecoder(config, { gguf: "olmo", tiedByDefault: false, hasFinalNorm: false, layer: () => block });
     },
   },
 ];

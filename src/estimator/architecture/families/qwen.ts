@@ -1,16 +1,17 @@
+import type { Block, Window } from "../architecture.js";
 import {
+  type AttentionOptions,
   attentionBiases,
   feedForward,
   groupedAttention,
   hiddenSizeOf,
+  intermediateSizeOf,
   joinParts,
   norms,
-  type AttentionOptions,
 } from "../block-parts.js";
 import type { ConfigReader } from "../config-reader.js";
 import { describeDecoder, layerCountOf, predictionCountOf } from "../decoder.js";
 import type { Family } from "../family.js";
-import type { Block, Window } from "../architecture.js";
 import { predictionBlock } from "../prediction.js";
 import { windowField } from "../windows.js";
 
@@ -87,7 +88,30 @@ const QWEN2_VL_DEFAULTS = {
 const QWEN3_DEFAULTS = { ...QWEN2_DEFAULTS, head_dim: 128 };
 const QWEN3_VL_DEFAULTS = { ...QWEN3_DEFAULTS, max_position_embeddings: 128000 };
 
+/** Qwen 1: Q, K and V in one matrix with a bias; `intermediate_size` counts gate and up together. */
+const QWEN1: Family = {
+  modelTypes: ["qwen"],
+  architectures: ["QWenLMHeadModel"],
+  describe: (config) => {
+    const width = intermediateSizeOf(config);
+    if (width % 2 !== 0) throw config.invalid("intermediate_size", `is ${width}, but Qwen 1 halves it`);
+    const block = joinParts(
+      norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
+      groupedAttention(config, { biases: ["q", "k", "v"], shape: { fusedQkv: true } }),
+      feedForward(config, { size: width / 2 }),
+    );
+    return describeDecoder(config, { gguf: "qwen", tiedByDefault: false, layer: () => block });
+  },
+};
+
 export const QWEN_FAMILIES: readonly Family[] = [
+  QWEN1,
+  qwen(
+    ["hunyuan_v1_dense"],
+    ["HunYuanDenseV1ForCausalLM"],
+    { gguf: "hunyuan-dense", attention: qwen3Attention },
+    undefined,
+  ),
   qwen(["qwen2"], ["Qwen2ForCausalLM", "Qwen2Model"], { gguf: "qwen2", attention: qwen2Attention }, QWEN2_DEFAULTS),
   qwen(
     ["mimo"],
@@ -96,7 +120,7 @@ export const QWEN_FAMILIES: readonly Family[] = [
     QWEN2_DEFAULTS,
   ),
   qwen(
-    ["qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"],
+    ["qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_5_omni_text"],
     ["Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"],
     { gguf: "qwen2vl", attention: qwen2Attention },
     QWEN2_VL_DEFAULTS,
