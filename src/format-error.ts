@@ -6,6 +6,9 @@ import type { Log } from "./log.js";
 /** Code that errors without one of their own have got by the time they are formatted. */
 const UNEXPECTED = "INTERNAL_SERVER_ERROR";
 
+/** Longest message: graphql-js repeats the value it refuses, which may be a whole config.json. */
+const MAX_MESSAGE_LENGTH = 1_000;
+
 /** Kinds of nodes that graphql-js blames for a value of the wrong type. */
 const valueKinds = new Set<string>([
   Kind.INT,
@@ -27,11 +30,12 @@ const variablePath = /^Variable "\$(\w+)" got invalid value .* at "\1([^"]*)"/s;
  * path, whether they stand in the document or in a variable; what nobody foresaw is logged and masked.
  */
 export function formatError(formatted: GraphQLFormattedError, error: unknown, log: Log): GraphQLFormattedError {
-  const blamed = blamedArgument(error);
+  const blamed = blamedArgument(formatted, error);
   if (blamed !== null) {
-    return { ...formatted, extensions: { ...formatted.extensions, code: "BAD_USER_INPUT", argument: blamed } };
+    const message = shorten(formatted.message);
+    return { ...formatted, message, extensions: { ...formatted.extensions, code: "BAD_USER_INPUT", argument: blamed } };
   }
-  if (formatted.extensions?.code !== UNEXPECTED) return formatted;
+  if (formatted.extensions?.code !== UNEXPECTED) return { ...formatted, message: shorten(formatted.message) };
   const masked = maskError();
   log.error(`${masked.id}: ${formatted.message}`, rootOf(error));
   return {
@@ -42,22 +46,26 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown, lo
   };
 }
 
+/** A message with its middle left out when it is long; the reason stands at its end. */
+function shorten(message: string): string {
+  if (message.length <= MAX_MESSAGE_LENGTH) return message;
+  const half = MAX_MESSAGE_LENGTH / 2;
+  return `${message.slice(0, half)} ... ${message.slice(-half)}`;
+}
+
 function rootOf(error: unknown): unknown {
   return error instanceof GraphQLError && error.originalError !== undefined ? error.originalError : error;
 }
 
 /** The path of the argument whose value graphql-js refused; null for any other error. */
-function blamedArgument(error: unknown): string[] | null {
-  if (!(error instanceof GraphQLError)) return null;
-  const { originalError } = error;
-  // A resolver's own error stands at a field; graphql-js refusing an argument at run time names its value.
-  if (originalError !== undefined && !(originalError instanceof GraphQLError)) return null;
-  const node = (originalError ?? error).nodes?.[0];
+function blamedArgument(formatted: GraphQLFormattedError, error: unknown): string[] | null {
+  // A resolver's own error stands at a field; graphql-js refusing a value names the value.
+  const node = error instanceof GraphQLError ? error.nodes?.[0] : undefined;
   if (node === undefined) return null;
   if (node.kind === Kind.VARIABLE_DEFINITION) {
     const name = node.variable.name.value;
     const argument = argumentPathOfVariable(node, name) ?? [name];
-    const rest = variablePath.exec(error.message)?.[2] ?? "";
+    const rest = variablePath.exec(formatted.message)?.[2] ?? "";
     return [...argument, ...rest.split(/[.[\]]+/).filter((segment) => segment !== "")];
   }
   return valueKinds.has(node.kind) || node.kind === Kind.VARIABLE ? argumentPathOf(node) : null;

@@ -10,6 +10,7 @@ import { formatError } from "./format-error.js";
 import type { Log } from "./log.js";
 import { catalogVersionPlugin } from "./plugins/catalog-version.js";
 import { httpCachingPlugin } from "./plugins/http-caching.js";
+import { httpStatusPlugin } from "./plugins/http-status.js";
 import { queryLimitsPlugin } from "./plugins/query-limits.js";
 import { resolvers } from "./resolvers/resolvers.js";
 
@@ -61,6 +62,7 @@ export function createApi({ log }: Pick<ApiOptions, "log">): Api {
       queryLimitsPlugin,
       catalogVersionPlugin,
       httpCachingPlugin,
+      httpStatusPlugin,
     ],
   });
 }

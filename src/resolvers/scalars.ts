@@ -20,6 +20,7 @@ function requireSafeInteger(value: unknown): number {
 /** Any JSON value. */
 export const JsonValue = new GraphQLScalarType({
   name: "JSON",
+  parseValue: (value: unknown) => value,
   parseLiteral(node, variables) {
     return valueFromASTUntyped(node, variables);
   },
