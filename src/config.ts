@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { DatabaseTarget } from "./data/database.js";
 import { type LogLevel, logLevels } from "./log.js";
 
@@ -37,6 +38,8 @@ const DEFAULT_PORT = 4000;
 const MAX_PORT = 65_535;
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_DATA_DIR = ".data";
+/** The embedded database's folder in the data folder. */
+const DATABASE_FOLDER = "database";
 /** Shorter tokens can be guessed. */
 const MIN_ADMIN_TOKEN_LENGTH = 16;
 
@@ -68,7 +71,10 @@ export function readConfig(environment: Environment): Config {
   const config: Config = {
     port: read<number>("PORT", parsePort, DEFAULT_PORT),
     host: read<string>("HOST", (text) => text, DEFAULT_HOST),
-    database: read<DatabaseTarget>("DATABASE_URL", parseDatabaseUrl, { kind: "embedded", folder: dataDir }),
+    database: read<DatabaseTarget>("DATABASE_URL", parseDatabaseUrl, {
+      kind: "embedded",
+      folder: join(dataDir, DATABASE_FOLDER),
+    }),
     dataDir,
     adminToken: read<string | null>("ADMIN_TOKEN", parseAdminToken, null),
     corsOrigins: read<readonly string[]>("CORS_ORIGINS", parseOrigins, []),

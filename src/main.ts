@@ -1,0 +1,180 @@
+import { mkdir } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { ensureAdminToken } from "./admin-token.js";
+import { type Config, ConfigurationError, loadConfig } from "./config.js";
+import { lockDataFolder } from "./data/data-folder-lock.js";
+import { openDatabase } from "./data/database.js";
+import { DatabaseError } from "./data/database-error.js";
+import { migrate } from "./data/migrate.js";
+import { type CatalogueEvent, type CatalogueSource, createCatalogueSource } from "./data/snapshot.js";
+import { createHttpService, type HttpService } from "./http.js";
+import { createLog, type Log } from "./log.js";
+import { createApi } from "./server.js";
+import { loadSeed } from "./services/seeding/load-seed.js";
+import { SeedError } from "./services/seeding/seed-error.js";
+import { servicesFor } from "./services/services.js";
+
+/** The server was asked to end, and did. */
+const EXIT_ENDED = 0;
+/** It could not start, or could not end in order. */
+const EXIT_FAILED = 1;
+/** Its settings cannot be used. */
+const EXIT_CONFIGURATION = 2;
+
+/** What has been opened so far, to be closed in the opposite order. */
+type Closers = (() => Promise<unknown>)[];
+
+/** An address that cannot be listened on, in a sentence. */
+class ListenError extends Error {}
+
+await run();
+
+async function run(): Promise<void> {
+  let config: Config;
+  try {
+    config = loadConfig();
+  } catch (error) {
+    exit(EXIT_CONFIGURATION, error);
+  }
+  const log = createLog(config.logLevel);
+  const closers: Closers = [];
+  try {
+    await start(config, log, closers);
+  } catch (error) {
+    await closeAll(closers).catch((closing: unknown) => log.debug("closing what was opened", closing));
+    exit(EXIT_FAILED, error);
+  }
+  endOnSignals(log, closers);
+}
+
+async function start(config: Config, log: Log, closers: Closers): Promise<void> {
+  const catalogue = await openCatalogue(config, log, closers);
+  const api = createApi({ log });
+  await api.start();
+  closers.push(() => api.stop());
+  const service = createHttpService({ api, catalogue, corsOrigins: config.corsOrigins, log });
+  await listen(service, config);
+  closers.push(() => service.drain());
+  await printWelcome(config, service);
+}
+
+/** The database, migrated and seeded, and its catalogue in memory. */
+async function openCatalogue(config: Config, log: Log, closers: Closers): Promise<CatalogueSource> {
+  const onProgress = (message: string) => print(message);
+  if (config.database.kind === "embedded") {
+    await mkdir(config.dataDir, { recursive: true });
+    const lock = await lockDataFolder(config.dataDir);
+    closers.push(() => lock.release());
+  }
+  const database = await openDatabase(config.database, {
+    onProgress,
+    onConnectionError: (error) => log.warn("a database connection broke and is replaced", error),
+    onStatement: (sql) => log.debug(sql),
+  });
+  closers.push(() => database.close());
+  await migrate(database, { onProgress });
+  await loadSeed(database, {
+    onProgress,
+    checkScenario: (catalogue) => {
+      const { scenarios } = servicesFor(catalogue);
+      return (scenario) => scenarios.check(scenario);
+    },
+  });
+  const catalogue = await createCatalogueSource(database, { onEvent: (event) => logCatalogueEvent(log, event) });
+  closers.push(() => catalogue.close());
+  return catalogue;
+}
+
+function logCatalogueEvent(log: Log, event: CatalogueEvent): void {
+  switch (event.kind) {
+    case "loaded":
+      log.info(`catalogue version ${event.version}: ${event.rows} rows in ${event.milliseconds.toFixed(0)} ms`);
+      break;
+    case "stale":
+      log.warn("the database does not answer; reads go on from the catalogue in memory", event.error);
+      break;
+    case "recovered":
+      log.info(`the database answers again; catalogue version ${event.version}`);
+      break;
+  }
+}
+
+function listen({ server }: HttpService, { host, port }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(explainListenError(error, host, port)));
+    server.listen(port, host, () => resolve());
+  });
+}
+
+function explainListenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new ListenError(
+        `Port ${port} on ${host} is in use by another program. Stop that one, or choose another with PORT.`,
+      );
+    case "EACCES":
+      return new ListenError(`This user may not listen on port ${port}. Choose one above 1023 with PORT.`);
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return new ListenError(`This machine has no address ${host}. Choose another with HOST; 0.0.0.0 is all of them.`);
+    default:
+      return error;
+  }
+}
+
+async function printWelcome(config: Config, { server }: HttpService): Promise<void> {
+  const base = config.publicUrl ?? addressOf(config.host, (server.address() as AddressInfo).port);
+  print("");
+  print(`API         ${base}/graphql`);
+  print(`Playground  ${base}/graphql (in a browser)`);
+  print(`Health      ${base}/healthz, ready: ${base}/readyz`);
+  if (config.adminToken !== null || config.database.kind !== "embedded") return;
+  const { token, isNew, file } = await ensureAdminToken(config.dataDir);
+  print(isNew ? `Admin token ${token} (kept in ${file})` : `Admin token in ${file}`);
+}
+
+/** An address to open: hosts that stand for all addresses are reached as localhost. */
+function addressOf(host: string, port: number): string {
+  const name = ["0.0.0.0", "::", "127.0.0.1", "::1"].includes(host) ? "localhost" : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
+
+function endOnSignals(log: Log, closers: Closers): void {
+  let ending = false;
+  const end = (signal: NodeJS.Signals) => {
+    // Whoever asks twice does not want to wait.
+    if (ending) exit(EXIT_FAILED);
+    ending = true;
+    log.info(`${signal}: letting requests under way end`);
+    closeAll(closers).then(
+      () => exit(EXIT_ENDED),
+      (error: unknown) => exit(EXIT_FAILED, error),
+    );
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+}
+
+async function closeAll(closers: Closers): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close();
+}
+
+/** Errors that say everything in their message need no stack. */
+function describe(error: unknown): string {
+  const isForPeople =
+    error instanceof ConfigurationError ||
+    error instanceof DatabaseError ||
+    error instanceof SeedError ||
+    error instanceof ListenError;
+  if (isForPeople) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function exit(code: number, error?: unknown): never {
+  if (error !== undefined) process.stderr.write(`${describe(error)}\n`);
+  process.exit(code);
+}
