@@ -22,8 +22,6 @@ export interface DecoderTraits {
   vocabularySize?: number;
   contextLength?: number;
   residualStreams?: number;
-  /** The family's causal model is called "...Model", as bare models without an output matrix are elsewhere. */
-  bareModelHasOutput?: boolean;
 }
 
 /** Prediction blocks (MTP) and what the runtimes do with them. */
@@ -62,7 +60,7 @@ export function describeDecoder(config: ConfigReader, traits: DecoderTraits): Ar
     hiddenSize,
     contextLength: traits.contextLength ?? contextLengthOf(config),
     tiedEmbeddings: config.flag("tie_word_embeddings", traits.tiedByDefault),
-    hasOutput: traits.bareModelHasOutput === true || hasOutputMatrix(config),
+    hasOutput: true,
     blocks: naming.blocks,
     layers,
     tensors: [
@@ -77,12 +75,6 @@ export function describeDecoder(config: ConfigReader, traits: DecoderTraits): Ar
     architecture.nextTokenPrediction = { layers: blocks.map((block) => naming.nameOf(block)), ...habits };
   }
   return architecture;
-}
-
-/** Bare models (embedders: `Qwen3Model`, `MistralModel`) have no output matrix. */
-function hasOutputMatrix(config: ConfigReader): boolean {
-  const architectures = config.optionalTexts("architectures");
-  return !(architectures && architectures.length > 0 && architectures.every((name) => /[a-z0-9]Model$/.test(name)));
 }
 
 /**

@@ -293,32 +293,32 @@ const VOXTRAL: Tower = {
 };
 
 /** By `model_type` of the whole config: a tower's projector depends on the model it is for. */
-const TOWERS: Readonly<Record<string, Tower>> = {
-  qwen2_vl: QWEN2_VL,
-  qwen2_5_vl: QWEN2_5_VL,
-  qwen3_vl: QWEN3_VL,
-  qwen3_vl_moe: QWEN3_VL,
-  qwen3_5: QWEN3_VL,
-  qwen3_5_moe: QWEN3_VL,
-  gemma3: GEMMA3,
-  gemma4: GEMMA4,
-  llava: LLAVA,
-  llama4: LLAMA4,
-  mllama: MLLAMA,
-  mistral3: PIXTRAL,
-  glm4v: GLM4V,
-  glm4v_moe: GLM4V,
-  kimi_vl: MOONVIT,
-  kimi_k25: MOONVIT,
-  lfm2_vl: LFM2_VL,
-  voxtral: VOXTRAL,
-};
+const TOWERS: ReadonlyMap<string, Tower> = new Map([
+  ["qwen2_vl", QWEN2_VL],
+  ["qwen2_5_vl", QWEN2_5_VL],
+  ["qwen3_vl", QWEN3_VL],
+  ["qwen3_vl_moe", QWEN3_VL],
+  ["qwen3_5", QWEN3_VL],
+  ["qwen3_5_moe", QWEN3_VL],
+  ["gemma3", GEMMA3],
+  ["gemma4", GEMMA4],
+  ["llava", LLAVA],
+  ["llama4", LLAMA4],
+  ["mllama", MLLAMA],
+  ["mistral3", PIXTRAL],
+  ["glm4v", GLM4V],
+  ["glm4v_moe", GLM4V],
+  ["kimi_vl", MOONVIT],
+  ["kimi_k25", MOONVIT],
+  ["lfm2_vl", LFM2_VL],
+  ["voxtral", VOXTRAL],
+]);
 
 const TOWER_FIELDS: Readonly<Record<Encoder["kind"], string>> = { vision: "vision_config", audio: "audio_config" };
 
 /** The towers of a multimodal config that can be counted exactly. @throws ConfigError for fields that are wrong. */
 export function readEncoders(config: ConfigReader, textWidth: number): Encoder[] {
-  const tower = TOWERS[config.optionalText("model_type") ?? ""];
+  const tower = TOWERS.get(config.optionalText("model_type") ?? "");
   const described = tower && config.optionalObject(TOWER_FIELDS[tower.kind]);
   if (!tower || !described) return [];
   const parameters = tower.count(described.withDefaults(tower.defaults ?? {}), config, textWidth);

@@ -24,8 +24,10 @@ const SUGGESTIONS = 5;
 export function architectureFromConfig(config: unknown): Architecture {
   const root = ConfigReader.of(config);
   const { reader, family } = findTextModel(root);
-  const architecture = family.describe(reader);
-  return assertArchitecture(withEncoders(architecture, readEncoders(root, architecture.hiddenSize)));
+  const described = family.describe(reader);
+  const hasOutput = described.hasOutput && !isWithoutOutput(reader, family);
+  const architecture = withEncoders({ ...described, hasOutput }, readEncoders(root, described.hiddenSize));
+  return assertArchitecture(architecture);
 }
 
 interface TextModel {
@@ -51,6 +53,22 @@ function findTextModel(root: ConfigReader): TextModel {
     return { family, reader: isNested && family.defaults ? outer.withDefaults(family.defaults) : outer };
   }
   throw notModelled(readers);
+}
+
+/** Heads that take the output matrix's place: rerankers and reward models. */
+const OTHER_HEADS = /(ForSequenceClassification|ForTokenClassification|ForRewardModel)$/;
+
+/** Bare models (embedders such as `Qwen3Model` or `MistralModel`) and other heads have no output matrix. */
+function isWithoutOutput(reader: ConfigReader, family: Family): boolean {
+  const names = reader.optionalTexts("architectures") ?? [];
+  return (
+    names.length > 0 &&
+    names.every(
+      (name) =>
+        OTHER_HEADS.test(name) ||
+        (name.endsWith("Model") && family.architectures.includes(name.replace(/Model$/, "ForCausalLM"))),
+    )
+  );
 }
 
 const samePath = (a: Path, b: Path): boolean => a.length === b.length;

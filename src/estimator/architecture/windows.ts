@@ -13,12 +13,12 @@ export interface WindowPattern {
 }
 
 /** transformers' names for the kinds of a layer's attention. */
-const WINDOW_OF_LAYER_TYPE: Record<string, "none" | Window["kind"]> = {
-  full_attention: "none",
-  attention: "none",
-  sliding_attention: "sliding",
-  chunked_attention: "chunked",
-};
+const WINDOW_OF_LAYER_TYPE: ReadonlyMap<string, "none" | Window["kind"]> = new Map([
+  ["full_attention", "none"],
+  ["attention", "none"],
+  ["sliding_attention", "sliding"],
+  ["chunked_attention", "chunked"],
+]);
 
 /**
  * Windows by the config's own list (`layer_types`), else by the family's pattern. Without `sliding_window` every
@@ -35,9 +35,9 @@ export function layerWindows(config: ConfigReader, layers: number, pattern: Wind
 /** Windows by `layer_types`; undefined if the config has no such list. */
 export function windowsByLayerTypes(config: ConfigReader, layers: number, size: number): LayerWindows | undefined {
   return config.optionalPerLayer(["layer_types"], layers, (value, path) => {
-    const kind = typeof value === "string" ? WINDOW_OF_LAYER_TYPE[value] : undefined;
+    const kind = typeof value === "string" ? WINDOW_OF_LAYER_TYPE.get(value) : undefined;
     if (kind === undefined) {
-      throw invalid(path, `must be one of ${Object.keys(WINDOW_OF_LAYER_TYPE).join(", ")}`);
+      throw invalid(path, `must be one of ${[...WINDOW_OF_LAYER_TYPE.keys()].join(", ")}`);
     }
     return kind === "none" ? undefined : { kind, size };
   });

@@ -21,13 +21,18 @@ import { predictionBlock } from "../prediction.js";
 const INDEXED_RATIO = 4;
 
 function compressedAttention(config: ConfigReader, compressRatio: number): CompressedAttention {
+  const heads = headsOf(config);
+  const outputGroups = config.size("o_groups");
+  if (heads % outputGroups !== 0) {
+    throw config.invalid("o_groups", `is ${outputGroups}, which does not divide the ${heads} attention heads`);
+  }
   return {
     kind: "compressed",
-    heads: headsOf(config),
+    heads,
     keyDim: config.size("head_dim"),
     ropeDim: config.size("qk_rope_head_dim"),
     queryRank: config.size("q_lora_rank"),
-    outputGroups: config.size("o_groups"),
+    outputGroups,
     outputRank: config.size("o_lora_rank"),
     window: { kind: "sliding", size: config.size("sliding_window") },
     compressRatio,

@@ -1,4 +1,4 @@
-import type { Block, Indexer, LatentAttention } from "../architecture.js";
+import type { Architecture, Block, Indexer, LatentAttention } from "../architecture.js";
 import {
   type BlockPart,
   feedForward,
@@ -7,6 +7,7 @@ import {
   hiddenSizeOf,
   joinParts,
   norms,
+  readHeads,
   routedExperts,
   sharedExperts,
 } from "../block-parts.js";
@@ -59,34 +60,32 @@ const feedForwardPart = (config: ConfigReader, isMixture: boolean): BlockPart =>
     : feedForward(config);
 
 function latent(modelTypes: string[], architectures: string[], traits: LatentTraits): Family {
-  return {
-    modelTypes,
-    architectures,
-    describe: (config) => {
-      const hiddenSize = hiddenSizeOf(config);
-      const layers = layerCountOf(config);
-      const hasExperts = expertLayers(config, layers);
-      const predicted = predictionCountOf(config, "num_nextn_predict_layers");
-      const indexers = traits.indexers?.(config, layers + predicted) ?? [];
-      const block = (index: number): Block => {
-        const indexer = indexers[index];
-        return joinParts(
-          norms(hiddenSize, ["attn_norm", "ffn_norm"]),
-          latentAttention(config, indexer ? { indexer } : {}),
-          feedForwardPart(config, hasExperts[index] ?? true),
-        );
-      };
-      return describeDecoder(config, {
-        gguf: traits.gguf,
-        tiedByDefault: false,
-        layer: block,
-        prediction: {
-          blocks: Array.from({ length: predicted }, (_, index) => predictionBlock(block(layers + index), hiddenSize)),
-          ...traits.prediction,
-        },
-      });
-    },
+  return { modelTypes, architectures, describe: (config) => describeLatent(config, traits) };
+}
+
+function describeLatent(config: ConfigReader, traits: LatentTraits): Architecture {
+  const hiddenSize = hiddenSizeOf(config);
+  const layers = layerCountOf(config);
+  const hasExperts = expertLayers(config, layers);
+  const predicted = predictionCountOf(config, "num_nextn_predict_layers");
+  const indexers = traits.indexers?.(config, layers + predicted) ?? [];
+  const block = (index: number): Block => {
+    const indexer = indexers[index];
+    return joinParts(
+      norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+      latentAttention(config, indexer ? { indexer } : {}),
+      feedForwardPart(config, hasExperts[index] ?? true),
+    );
   };
+  return describeDecoder(config, {
+    gguf: traits.gguf,
+    tiedByDefault: false,
+    layer: block,
+    prediction: {
+      blocks: Array.from({ length: predicted }, (_, index) => predictionBlock(block(layers + index), hiddenSize)),
+      ...traits.prediction,
+    },
+  });
 }
 
 const readIndexer = (config: ConfigReader): Indexer => ({
@@ -96,33 +95,36 @@ const readIndexer = (config: ConfigReader): Indexer => ({
 });
 
 /**
- * Indexers by layer: every layer has one, unless the config lists layers that share an earlier layer's
- * (`indexer_types`). A prediction block has its own.
+ * Indexers by layer: every layer has one, unless layers share an earlier layer's: by a list (`indexer_types`), or all
+ * but every `index_topk_freq`-th after the first `index_skip_topk_offset`. A prediction block has its own.
  */
 function layerIndexers(config: ConfigReader, blocks: number): (Indexer | undefined)[] {
   const layers = layerCountOf(config);
+  const indexer = readIndexer(config);
   const types = config.optionalChoicePerLayer(["indexer_types"], layers, ["full", "shared"]);
-  return Array.from({ length: blocks }, (_, index) => (types?.[index] === "shared" ? undefined : readIndexer(config)));
+  const every = config.optionalSize("index_topk_freq") ?? 1;
+  const offset = config.optionalCount("index_skip_topk_offset") ?? 0;
+  const isShared = (index: number): boolean =>
+    types ? types[index] === "shared" : index < layers && index >= offset && (index - offset + 1) % every !== 0;
+  return Array.from({ length: blocks }, (_, index) => (isShared(index) ? undefined : indexer));
 }
 
-/** DeepSeek V2 with `use_mla: false` (DeepSeek-VL2-tiny): plain multi-head attention, the same experts. */
-const DEEPSEEK_V2_LATENT = latent(["deepseek_v2_latent"], [], { gguf: "deepseek2", prediction: LEFT_OUT });
+/** DeepSeek V2; with `use_mla: false` (DeepSeek-VL2-tiny) plain multi-head attention beside the same experts. */
 const DEEPSEEK_V2: Family = {
   modelTypes: ["deepseek_v2"],
   architectures: ["DeepseekV2ForCausalLM"],
   describe: (config) => {
-    if (config.flag("use_mla", true) && config.has("kv_lora_rank"))
-      return DEEPSEEK_V2_LATENT.describe(withGreedy(config));
+    const greedy = withGreedy(config);
+    if (config.flag("use_mla", true)) return describeLatent(greedy, { gguf: "deepseek2", prediction: LEFT_OUT });
     const hasExperts = expertLayers(config, layerCountOf(config));
-    const width = hiddenSizeOf(config) / headsOf(config);
     return describeDecoder(config, {
       gguf: null,
       tiedByDefault: false,
       layer: (index) =>
         joinParts(
           norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
-          groupedAttention(config, { shape: { keyDim: width, valueDim: width } }),
-          feedForwardPart(withGreedy(config), hasExperts[index] ?? true),
+          groupedAttention(config),
+          feedForwardPart(greedy, hasExperts[index] ?? true),
         ),
     });
   },
@@ -136,12 +138,11 @@ const MINICPM3: Family = {
   architectures: ["MiniCPM3ForCausalLM"],
   describe: (config) => {
     const hiddenSize = hiddenSizeOf(config);
-    const heads = headsOf(config);
     const block = joinParts(
       norms(hiddenSize, ["attn_norm", "ffn_norm"]),
       latentAttention(config, {
         cachesExpanded: true,
-        valueDim: config.optionalSize("v_head_dim") ?? hiddenSize / heads,
+        valueDim: readHeads(config).valueDim,
       }),
       feedForward(config),
     );

@@ -138,7 +138,6 @@ export const FUSED_FAMILIES: readonly Family[] = [
       return describeDecoder(config, {
         gguf: "chatglm",
         tiedByDefault: false,
-        bareModelHasOutput: true,
         layer: () => block,
       });
     },

@@ -12,7 +12,7 @@ import {
   routedExperts,
   sharedExperts,
 } from "../block-parts.js";
-import type { ConfigReader } from "../config-reader.js";
+import { type ConfigReader, describe } from "../config-reader.js";
 import { describeDecoder, layerCountOf, predictionCountOf, vocabularySizeOf } from "../decoder.js";
 import { expertLayers } from "../expert-layers.js";
 import type { Family } from "../family.js";
@@ -75,7 +75,11 @@ const STEP_PATTERN = { period: 4, full: "first" } as const;
 function listedExpertLayers(config: ConfigReader, layers: number): boolean[] {
   const text = config.optionalText("moe_layers_enum");
   if (text === undefined) return expertLayers(config, layers);
-  const numbers = new Set(text.split(",").map((part) => Number(part.trim())));
+  const parts = text.split(",").map((part) => part.trim());
+  if (!parts.every((part) => /^\d{1,6}$/.test(part))) {
+    throw config.invalid("moe_layers_enum", `must be layer numbers between commas, but is ${describe(text)}`);
+  }
+  const numbers = new Set(parts.map(Number));
   return Array.from({ length: layers }, (_, index) => numbers.has(index));
 }
 
