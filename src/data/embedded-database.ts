@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import type { SqlDriverAdapter } from "@prisma/driver-adapter-utils";
 import { PrismaPGlite } from "pglite-prisma-adapter";
+import { lockDataFolder } from "./data-folder-lock.js";
 import type { Database, DatabaseOptions, DatabaseTarget, ListenHandlers } from "./database.js";
 import { DatabaseError, reasonOf } from "./database-error.js";
 import { createPrismaClient } from "./prisma-client.js";
@@ -15,18 +16,24 @@ import { createAdapterFactory, runScriptsWhole } from "./whole-scripts.js";
  */
 const CREATION_MARK_SUFFIX = ".creating";
 
+/** The database's own folder within the data folder. */
+const DATABASE_FOLDER = "database";
+
 /** A file that every PostgreSQL data folder has: its major version. */
 const VERSION_FILE = "PG_VERSION";
 
-/** Opens PostgreSQL in this process (PGlite), in a folder or in memory. Nobody else may have the folder open. */
+/**
+ * Opens PostgreSQL in this process (PGlite), in a folder or in memory. The folder is locked until the database is
+ * closed: two processes on one folder lose each other's rows.
+ */
 export async function openEmbeddedDatabase(
   target: Exclude<DatabaseTarget, { kind: "postgres" }>,
   options: DatabaseOptions = {},
 ): Promise<Database> {
-  const engine =
+  const { engine, unlock } =
     target.kind === "memory"
-      ? await PGlite.create({ ...contentOption(target.content) })
-      : await openFolder(target.folder, target.content, options);
+      ? { engine: await PGlite.create(contentOption(target.content)), unlock: async () => {} }
+      : await openLocked(target.folder, target.content, options);
   const description = target.kind === "memory" ? "the database in memory" : `the database in ${target.folder}`;
   const prisma = createPrismaClient(new PrismaPGlite(engine), options);
   let closed = false;
@@ -57,8 +64,12 @@ export async function openEmbeddedDatabase(
     async close() {
       if (closed) return;
       closed = true;
-      await prisma.$disconnect();
-      await engine.close();
+      try {
+        await prisma.$disconnect();
+        await engine.close();
+      } finally {
+        await unlock();
+      }
     },
   };
 }
@@ -71,9 +82,25 @@ function contentOption(content: Blob | undefined): { loadDataDir?: Blob } {
   return content ? { loadDataDir: content } : {};
 }
 
+async function openLocked(
+  dataFolder: string,
+  content: Blob | undefined,
+  options: DatabaseOptions,
+): Promise<{ engine: PGlite; unlock: () => Promise<void> }> {
+  const folder = join(dataFolder, DATABASE_FOLDER);
+  await assertWritable(dataFolder);
+  const lock = await lockDataFolder(dataFolder);
+  try {
+    await assertWritable(folder);
+    return { engine: await openFolder(folder, content, options), unlock: lock.release };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
 async function openFolder(folder: string, content: Blob | undefined, options: DatabaseOptions): Promise<PGlite> {
   const mark = `${folder}${CREATION_MARK_SUFFIX}`;
-  await assertWritable(folder);
   if (await exists(mark)) {
     options.onProgress?.("The creation of the database was cut short; starting it over.");
     await rm(folder, { recursive: true, force: true });
