@@ -11,7 +11,7 @@ export const Model: ModelResolvers = {
   layers: (model) => model.architecture.layers.length,
   hiddenSize: (model) => model.architecture.hiddenSize,
   vocabularySize: (model) => model.architecture.vocabularySize,
-  modelType: (model) => model.architecture.modelType,
+  huggingFaceModelType: (model) => model.architecture.modelType,
   ggufArchitecture: (model) => model.architecture.ggufArchitecture,
   estimate: (model, settings, { services }) =>
     services.estimation.estimate({ ...settings, model: { slug: model.slug } }, []),
