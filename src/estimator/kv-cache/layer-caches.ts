@@ -1,4 +1,11 @@
-import type { Architecture, Attention, Block, CompressedAttention, Recurrent } from "../architecture/architecture.js";
+import type {
+  Architecture,
+  Attention,
+  Block,
+  CompressedAttention,
+  GroupedAttention,
+  Recurrent,
+} from "../architecture/architecture.js";
 import { EstimateError } from "../estimate-error.js";
 import type { CacheType, KvCacheKind } from "../estimate.types.js";
 import { cacheRowBytes, F32_CACHE } from "./cache-type.js";
@@ -8,6 +15,11 @@ import { type CellCount, type CellSettings, fullCells, padCells, streamedCells, 
 export interface CacheSettings extends CellSettings {
   typeK: CacheType;
   typeV: CacheType;
+  /**
+   * Values are kept transposed (llama.cpp without flash attention), which takes one width for all layers: the
+   * widest. Absent where each layer keeps its own width.
+   */
+  valueWidth?: number;
 }
 
 /** One cache buffer of one layer. All sizes are bytes over all streams. */
@@ -63,13 +75,18 @@ function attentionCaches(attention: Attention, settings: CacheSettings): LayerCa
       if (attention.sharesCache) {
         return [{ kind: "SHARED", cells: 0, streams: 0, keyBytes: 0, valueBytes: 0, bytes: 0 }];
       }
-      const count = attention.window === undefined ? fullCells(settings) : windowCells(attention.window.size, settings);
+      if (attention.uncached) {
+        return [];
+      }
+      const count = groupedCells(attention, settings);
       const caches = [
         tokenCache(
           attention.window === undefined ? "FULL" : attention.window.kind === "chunked" ? "CHUNKED" : "SLIDING_WINDOW",
           count,
           { heads: attention.kvHeads, width: attention.keyDim },
-          { heads: attention.kvHeads, width: attention.valueDim },
+          settings.valueWidth === undefined
+            ? { heads: attention.kvHeads, width: attention.valueDim }
+            : { heads: 1, width: settings.valueWidth },
           settings,
         ),
       ];
@@ -82,6 +99,10 @@ function attentionCaches(attention: Attention, settings: CacheSettings): LayerCa
     }
     case "latent": {
       const count = fullCells(settings);
+      if (attention.cachesExpanded) {
+        const key = { heads: attention.heads, width: attention.nopeDim + attention.ropeDim };
+        return [tokenCache("FULL", count, key, { heads: attention.heads, width: attention.valueDim }, settings)];
+      }
       const latent = { heads: 1, width: attention.kvRank + attention.ropeDim };
       const caches = [tokenCache("LATENT", count, latent, null, settings)];
       if (attention.indexer !== undefined) {
@@ -93,6 +114,25 @@ function attentionCaches(attention: Attention, settings: CacheSettings): LayerCa
     case "compressed":
       return compressedCaches(attention, settings);
   }
+}
+
+function groupedCells(attention: GroupedAttention, settings: CacheSettings): CellCount {
+  if (attention.crossTokens !== undefined) {
+    return { cells: attention.crossTokens, streams: settings.sequences };
+  }
+  return attention.window === undefined ? fullCells(settings) : windowCells(attention.window.size, settings);
+}
+
+/** Values of one token in the widest layer with grouped attention (llama.cpp, n_embd_v_gqa_max). */
+export function widestValues(architecture: Architecture): number {
+  let widest = 0;
+  for (const name of cachedBlockNames(architecture)) {
+    const attention = architecture.blocks[name]?.attention;
+    if (attention?.kind === "grouped") {
+      widest = Math.max(widest, attention.kvHeads * attention.valueDim);
+    }
+  }
+  return widest;
 }
 
 /**

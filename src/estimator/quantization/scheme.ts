@@ -57,9 +57,14 @@ export interface UniformScheme extends UniformStorage {
   restBits: number;
   /** Label of the weights left alone; "bf16" if absent. */
   restType?: string;
-  /** Other uniform storage for some roles, in order, first match wins (e.g. FP8 attention beside FP4 experts). */
-  overrides?: (UniformStorage & { roles: TensorRole[] })[];
+  /** Other uniform storage for some matrices, in order, first match wins (e.g. FP8 attention beside FP4 experts). */
+  overrides?: UniformOverride[];
+  /** Modules left alone, as the checkpoint's own configuration lists them; they win over everything above. */
+  keptModules?: string[];
 }
+
+/** Storage of the matrices of some roles, or of the modules a checkpoint's configuration names. */
+export type UniformOverride = UniformStorage & ({ roles: TensorRole[] } | { modules: string[] });
 
 /** One scale (or zero, bias, code table) array. `per` names what shares one entry of `bits` bits. */
 export type ScaleLayout =

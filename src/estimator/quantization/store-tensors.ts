@@ -1,5 +1,6 @@
-import type { Architecture } from "../architecture/architecture.js";
+import type { Architecture, TensorRole } from "../architecture/architecture.js";
 import type { Tensor } from "../tensors/tensor.js";
+import { matchModules, moduleNames } from "./checkpoint-modules.js";
 import { ggmlTypes } from "./ggml-recipe.js";
 import { QuantizationError, rowCount, tensorBytes } from "./ggml-types.js";
 import { matrixRole } from "./matrix-role.js";
@@ -9,6 +10,7 @@ import type {
   QuantScheme,
   ScaleLayout,
   StoredTensor,
+  UniformOverride,
   UniformScheme,
   UniformStorage,
 } from "./scheme.js";
@@ -33,7 +35,7 @@ export function storeTensors(
     case "ggml":
       return storeGgml(architecture, tensors, scheme);
     case "uniform":
-      return checkpointTensors(tensors).map((tensor) => storeUniform(tensor, scheme));
+      return storeUniform(architecture, checkpointTensors(tensors), scheme);
     case "average":
       return checkpointTensors(tensors).map((tensor) => storeAverage(tensor, scheme));
   }
@@ -54,25 +56,43 @@ function checkpointTensors(tensors: readonly Tensor[]): Tensor[] {
   return tensors.filter((tensor) => tensor.isParameter || tensor.isInteger);
 }
 
-function storeUniform(tensor: Tensor, scheme: UniformScheme): StoredTensor {
-  const storage = uniformStorageOf(tensor, scheme);
-  return storage === null
-    ? leaveAlone(tensor, scheme.restType ?? "bf16", scheme.restBits)
-    : { tensor, type: storage.type, bytes: uniformBytes(tensor, storage) };
+function storeUniform(architecture: Architecture, tensors: readonly Tensor[], scheme: UniformScheme): StoredTensor[] {
+  const storageOf = uniformStorages(architecture, scheme);
+  return tensors.map((tensor) => {
+    const storage = storageOf(tensor);
+    return storage === null
+      ? leaveAlone(tensor, scheme.restType ?? "bf16", scheme.restBits)
+      : { tensor, type: storage.type, bytes: uniformBytes(tensor, storage) };
+  });
 }
 
-function uniformStorageOf(tensor: Tensor, scheme: UniformScheme): UniformStorage | null {
-  const role = matrixRole(tensor);
-  if (role === null) {
-    return null;
+/** How a uniform scheme stores each tensor; null for those left alone. */
+function uniformStorages(architecture: Architecture, scheme: UniformScheme): (tensor: Tensor) => UniformStorage | null {
+  const isKept = matchModules(scheme.keptModules ?? []);
+  const overrides = (scheme.overrides ?? []).map((storage) => ({ storage, applies: overrideCondition(storage) }));
+  const namesModules = scheme.keptModules !== undefined || overrides.some(({ storage }) => "modules" in storage);
+  return (tensor) => {
+    const role = matrixRole(tensor);
+    if (role === null) {
+      return null;
+    }
+    const names = namesModules ? moduleNames(tensor, architecture) : [];
+    if (isKept(names)) {
+      return null;
+    }
+    const storage =
+      overrides.find(({ applies }) => applies(role, names))?.storage ??
+      (scheme.quantizedRoles.includes(role) ? scheme : null);
+    return storage?.oddGroups === "leave" && !hasWholeGroups(tensor, storage) ? null : storage;
+  };
+}
+
+function overrideCondition(override: UniformOverride): (role: TensorRole, names: readonly string[]) => boolean {
+  if ("roles" in override) {
+    return (role) => override.roles.includes(role);
   }
-  const storage =
-    scheme.overrides?.find(({ roles }) => roles.includes(role)) ??
-    (scheme.quantizedRoles.includes(role) ? scheme : undefined);
-  if (storage === undefined || (storage.oddGroups === "leave" && !hasWholeGroups(tensor, storage))) {
-    return null;
-  }
-  return storage;
+  const matches = matchModules(override.modules);
+  return (_role, names) => matches(names);
 }
 
 function hasWholeGroups(tensor: Tensor, storage: UniformStorage): boolean {

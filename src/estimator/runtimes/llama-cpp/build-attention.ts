@@ -13,11 +13,16 @@ interface Projected {
 /** Grouped-query attention from the normed input to the output projection (llama-graph.cpp, build_attn). */
 export function buildGroupedAttention(layer: LayerContext, attention: GroupedAttention, x: GraphNode): GraphNode {
   const { graph, context } = layer;
-  const inputs = context.inputsFor(attention.window?.size ?? 0, attention.kvHeads * attention.valueDim);
+  const isWindowed = attention.window !== undefined;
+  const inputs = context.inputsFor(attention.window?.size ?? 0);
   const gate: { node: GraphNode | null } = { node: null };
-  const { query, key, value } = projectGrouped(layer, attention, x, gate);
-  const rotatedQuery = attention.noRope ? query : graph.rope(query, context.positions, null);
-  const rotatedKey = attention.noRope || attention.ownsNoKeys ? key : graph.rope(key, context.positions, null);
+  const projected = projectGrouped(layer, attention, x, gate);
+  const turns = rotations(layer, attention);
+  const turn = (node: GraphNode, by: GraphNode | null): GraphNode => (by === null ? node : hadamard(layer, node, by));
+  const roped = (node: GraphNode): GraphNode => (attention.noRope ? node : layer.rope(node, isWindowed));
+  const rotatedQuery = turn(roped(projected.query), turns.key);
+  const rotatedKey = attention.ownsNoKeys ? projected.key : turn(roped(projected.key), turns.key);
+  const value = attention.ownsNoKeys ? projected.value : turn(projected.value, turns.value);
   graph.expand(rotatedQuery);
   const keyCache = cacheOf(layer, inputs, context.run.typeK, attention.keyDim * attention.kvHeads);
   const valueCache = cacheOf(layer, inputs, context.run.typeV, attention.valueDim * attention.kvHeads);
@@ -25,7 +30,7 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
     graph.expand(value);
     graph.expand(rotatedKey);
     storeRows(layer, keyCache, rotatedKey, inputs.keyRows);
-    storeRows(layer, valueCache, value, inputs.valueRows);
+    storeValues(layer, attention, valueCache, value, inputs.valueRows);
   }
   let attended = attend(layer, inputs, {
     query: rotatedQuery,
@@ -37,10 +42,83 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
     kvHeads: attention.kvHeads,
     decompress: null,
   });
+  attended = turn(attended, turns.value);
   if (gate.node !== null) {
     attended = graph.inPlace(attended, graph.inPlace(gate.node));
+  } else if (layer.has("attn_gate.weight")) {
+    attended = gateAttention(layer, attention, x, attended);
   }
   return layer.has("attn_output.weight") ? layer.project("attn_output", attended) : attended;
+}
+
+/** A gate from the layer's input: one value per head, or one per value. */
+function gateAttention(
+  layer: LayerContext,
+  attention: GroupedAttention,
+  x: GraphNode,
+  attended: GraphNode,
+): GraphNode {
+  const { graph, context } = layer;
+  const gate = graph.inPlace(layer.project("attn_gate", x));
+  if (gate.ne0 !== attention.heads) {
+    return graph.inPlace(attended, gate);
+  }
+  const byHead = graph.view(attended, attention.valueDim, attention.heads, context.tokens);
+  const gated = graph.inPlace(byHead, graph.view(gate, 1, attention.heads, context.tokens));
+  return graph.view(gated, attended.ne0, context.tokens);
+}
+
+/** Heads are turned in blocks of this many values, keys in the largest power of two that divides them. */
+const ROTATION_UNIT = 64;
+
+/**
+ * Matrices by which keys and values are turned before they are stored in a quantized cache
+ * (llama-kv-cache.cpp, attn_rot_k and attn_rot_v); null where they are stored as they are.
+ */
+function rotations(layer: LayerContext, attention: GroupedAttention): { key: GraphNode | null; value: GraphNode | null } {
+  const { context } = layer;
+  const { typeK, typeV } = context.run;
+  const window = attention.window !== undefined;
+  const turnsKeys = isQuantizedCache(typeK) && attention.keyDim % ROTATION_UNIT === 0;
+  const turnsValues = isQuantizedCache(typeV) && attention.valueDim % ROTATION_UNIT === 0;
+  let size = ROTATION_UNIT;
+  while (turnsKeys && attention.keyDim % (2 * size) === 0) {
+    size *= 2;
+  }
+  return {
+    key: turnsKeys ? context.rotation("key", window, size) : null,
+    value: turnsValues ? context.rotation("value", window, ROTATION_UNIT) : null,
+  };
+}
+
+/** Turns rows block by block (llama-impl.h, llama_mul_mat_hadamard). */
+function hadamard(layer: LayerContext, x: GraphNode, rotation: GraphNode): GraphNode {
+  const { graph } = layer;
+  const size = rotation.ne0;
+  const rows = (x.ne0 * x.ne1 * x.ne2 * x.ne3) / size;
+  const isContiguous = x.nb1 === x.ne0 * x.nb0 && x.nb2 === x.nb1 * x.ne1 && x.nb3 === x.nb2 * x.ne2;
+  const flat = isContiguous ? graph.view(x, size, rows) : graph.contiguous(x, size, rows, 1, 1);
+  return graph.view(graph.mulMat(rotation, flat), x.ne0, x.ne1, x.ne2, x.ne3);
+}
+
+/** Stores values, padded to the widest layer where the cache has one width for all. */
+function storeValues(
+  layer: LayerContext,
+  attention: GroupedAttention,
+  cache: GraphNode,
+  value: GraphNode,
+  ids: GraphNode,
+): void {
+  const { graph, context } = layer;
+  const width = attention.kvHeads * attention.valueDim;
+  const cacheWidth = context.run.cache.valueWidth ?? width;
+  if (width >= cacheWidth) {
+    storeRows(layer, cache, value, ids);
+    return;
+  }
+  const rows = graph.view(value, width, context.tokens);
+  const padded = graph.make(Op.PLAIN, F32, cacheWidth, context.tokens, 1, 1, rows);
+  storeRows(layer, cache, padded, ids);
 }
 
 function projectGrouped(
@@ -59,9 +137,12 @@ function projectGrouped(
     const query = part(keyDim, heads, 0);
     const key = part(keyDim, kvHeads, keyDim * heads);
     const value = part(valueDim, kvHeads, keyDim * (heads + kvHeads));
-    return { query: headNorm(layer, "attn_q_norm", query), key: headNorm(layer, "attn_k_norm", key), value };
+    return { query: layer.norm("attn_q_norm", query), key: layer.norm("attn_k_norm", key), value };
   }
-  let query = layer.project("attn_q", x);
+  let query =
+    attention.queryRank === undefined
+      ? layer.project("attn_q", x)
+      : layer.project("attn_q_b", layer.norm("attn_q_a_norm", layer.project("attn_q_a", x)));
   if (attention.gatedQuery) {
     // Queries and gates alternate head by head.
     const stride = 2 * keyDim * F32;
@@ -70,7 +151,7 @@ function projectGrouped(
     const gates = graph.stridedView(query, shape, strides, keyDim * F32);
     gate.node = graph.contiguous(gates, keyDim * heads, n, 1, 1);
     query = graph.stridedView(query, shape, strides);
-    query = headNorm(layer, "attn_q_norm", query);
+    query = layer.norm("attn_q_norm", query);
   } else {
     query = rowOrHeadNorm(layer, "attn_q_norm", query, keyDim, heads);
   }
@@ -78,11 +159,11 @@ function projectGrouped(
     return { query, key: query, value: query };
   }
   const key = layer.project("attn_k", x);
-  const value = attention.valueIsKey ? key : layer.project("attn_v", x);
+  const value = layer.heads(attention.valueIsKey ? key : layer.project("attn_v", x), valueDim, kvHeads);
   return {
     query,
     key: rowOrHeadNorm(layer, "attn_k_norm", key, keyDim, kvHeads),
-    value: layer.heads(value, valueDim, kvHeads),
+    value: layer.context.habits.normsValues ? layer.bareNorm(value) : value,
   };
 }
 
@@ -93,10 +174,6 @@ function rowOrHeadNorm(layer: LayerContext, name: string, x: GraphNode, headDim:
     return layer.heads(layer.norm(name, x), headDim, heads);
   }
   return layer.norm(name, layer.heads(x, headDim, heads));
-}
-
-function headNorm(layer: LayerContext, name: string, x: GraphNode): GraphNode {
-  return layer.norm(name, x);
 }
 
 /** A layer's cache of rows of `width` values, as wide views of which ggml sees it. */
@@ -217,7 +294,7 @@ export function buildLatentAttention(layer: LayerContext, attention: LatentAtten
   const { heads, kvRank, ropeDim, nopeDim } = attention;
   const n = context.tokens;
   const keyDim = nopeDim + ropeDim;
-  const inputs = context.inputsFor(0, kvRank);
+  const inputs = context.inputsFor(0);
   const queries =
     attention.queryRank === null
       ? layer.project("attn_q", x)
@@ -234,8 +311,9 @@ export function buildLatentAttention(layer: LayerContext, attention: LatentAtten
     [rowBytes, rowBytes, rowBytes * n],
     kvRank * F32,
   );
-  const queryPart = graph.rope(ropedQuery, context.positions, null);
-  const keyPart = graph.rope(ropedKey, context.positions, null);
+  const ropes = (node: GraphNode): GraphNode => (context.habits.latentNoRope ? node : layer.rope(node, false));
+  const queryPart = ropes(ropedQuery);
+  const keyPart = ropes(ropedKey);
   const normedLatent = layer.norm("attn_kv_a_norm", latent);
   const absorbed = graph.swapMiddle(graph.mulMat(layer.weight("attn_k_b.weight"), graph.swapMiddle(plainQuery)));
   const query = graph.concat(absorbed, queryPart, 0);

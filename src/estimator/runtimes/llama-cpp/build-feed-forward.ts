@@ -32,9 +32,14 @@ function buildMlp(layer: LayerContext, names: Matrices, size: number, fused: boo
 }
 
 /** Routed experts with the router, and the shared expert beside them (llama-graph.cpp, build_moe_ffn). */
-export function buildExperts(layer: LayerContext, experts: Experts, x: GraphNode): GraphNode {
+export function buildExperts(
+  layer: LayerContext,
+  experts: Experts,
+  x: GraphNode,
+  routerInput: GraphNode = x,
+): GraphNode {
   const { graph } = layer;
-  const routed = buildRouted(layer, experts, x);
+  const routed = buildRouted(layer, experts, x, routerInput);
   if (experts.shared === undefined) {
     return routed;
   }
@@ -46,11 +51,11 @@ export function buildExperts(layer: LayerContext, experts: Experts, x: GraphNode
   return graph.inPlace(routed, shared);
 }
 
-function buildRouted(layer: LayerContext, experts: Experts, x: GraphNode): GraphNode {
+function buildRouted(layer: LayerContext, experts: Experts, x: GraphNode, routerInput: GraphNode): GraphNode {
   const { graph } = layer;
   const n = x.ne1;
   const { used, size } = experts;
-  const { ids, weights } = route(layer, experts, x);
+  const { ids, weights } = route(layer, experts, routerInput);
   graph.expand(weights);
   const narrow = layer.has("ffn_latent_down.weight") ? layer.project("ffn_latent_down", x) : x;
   const perToken = graph.view(narrow, narrow.ne0, 1, n);
@@ -66,7 +71,7 @@ function buildRouted(layer: LayerContext, experts: Experts, x: GraphNode): Graph
       ? graph.plain(expertProduct(layer, "ffn_gate_exps", perToken, ids), up)
       : graph.inPlace(up);
   }
-  const results = graph.inPlace(expertProduct(layer, "ffn_down_exps", hidden, ids), weights);
+  const results = graph.inPlace(scaleExperts(layer, expertProduct(layer, "ffn_down_exps", hidden, ids), ids), weights);
   graph.expand(results);
   const views: GraphNode[] = [];
   for (let i = 0; i < used; i += 1) {
@@ -93,6 +98,19 @@ function buildRouted(layer: LayerContext, experts: Experts, x: GraphNode): Graph
 function expertProduct(layer: LayerContext, name: string, x: GraphNode, ids: GraphNode): GraphNode {
   const product = layer.graph.mulMatId(layer.weight(`${name}.weight`), x, ids);
   return layer.has(`${name}.bias`) ? layer.graph.inPlace(product, layer.weight(`${name}.bias`), ids) : product;
+}
+
+/** Multiplies each expert's result by that expert's own scale, where the layer has one. */
+function scaleExperts(layer: LayerContext, x: GraphNode, ids: GraphNode): GraphNode {
+  const { graph } = layer;
+  const name = "ffn_down_exps.scale";
+  if (!layer.has(name)) {
+    return x;
+  }
+  const count = layer.shape(name)[0] ?? 1;
+  const scales = graph.view(layer.weight(name), 1, count);
+  const repeated = graph.make(Op.PLAIN, F32, 1, count, x.ne2, 1, scales);
+  return graph.inPlace(x, graph.getRows(repeated, ids));
 }
 
 /** Picks each token's experts and their weights: ids [used, n], weights [1, used, n]. */

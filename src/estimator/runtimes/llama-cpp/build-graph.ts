@@ -2,6 +2,7 @@ import type { Architecture, Block } from "../../architecture/architecture.js";
 import { EstimateError } from "../../estimate-error.js";
 import { buildGroupedAttention, buildLatentAttention } from "./build-attention.js";
 import { buildExperts, buildFeedForward } from "./build-feed-forward.js";
+import { buildRecurrent } from "./build-recurrent.js";
 import { type GraphContext, LayerContext } from "./graph-context.js";
 import { F32, type GraphNode, I32 } from "./graph-node.js";
 
@@ -31,10 +32,11 @@ export interface GraphPlan {
 
 /** Adds the layers of a plan to the graph, from the embedding to the logits. */
 export function buildGraph(context: GraphContext, plan: GraphPlan): void {
-  const { graph, architecture } = context;
+  const { graph, architecture, habits } = context;
   let hidden = plan.start === "embedding" ? buildEmbedding(context) : incomingActivation(context, plan.startBackend);
+  const inputs = plan.start === "embedding" ? buildPerLayerInputs(context, hidden, plan.outputBackend) : null;
   plan.layers.forEach((layer, position) => {
-    const isLast = plan.ends && position === plan.layers.length - 1;
+    const isLast = plan.ends && position === plan.layers.length - 1 && habits.keepsHidden === undefined;
     const built = new LayerContext(
       context,
       layer.block,
@@ -44,7 +46,7 @@ export function buildGraph(context: GraphContext, plan: GraphPlan): void {
       layer.expertBackend,
       plan.assignsNorms ? layer.backend : -1,
     );
-    hidden = buildLayer(built, hidden, isLast);
+    hidden = buildLayer(built, hidden, isLast, inputs);
   });
   if (plan.ends) {
     hidden = buildOutput(context, architecture, hidden, plan.outputBackend);
@@ -62,7 +64,37 @@ function buildEmbedding(context: GraphContext): GraphNode {
   const table = graph.weight(context.host, 0, width, architecture.vocabularySize);
   const embedded = graph.getRows(table, ids);
   graph.expand(embedded);
-  return embedded;
+  return context.habits.scalesEmbedding ? graph.inPlace(embedded) : embedded;
+}
+
+/**
+ * Per-layer embeddings: looked up on the host, joined with a projection of the token embedding, and kept for
+ * all layers: [width, tokens, layers]. Null where the model has none (models/gemma4.cpp).
+ */
+function buildPerLayerInputs(context: GraphContext, hidden: GraphNode, backend: number): GraphNode | null {
+  const { graph, architecture, tokens } = context;
+  const table = architecture.tensors.find((tensor) => tensor.name === "per_layer_token_embd.weight");
+  if (table === undefined) {
+    return null;
+  }
+  const total = table.shape[0] ?? 1;
+  const layers = architecture.layers.length;
+  const width = total / layers;
+  const ids = graph.input(I32, tokens);
+  const ready = graph.input(F32, total, tokens);
+  graph.expand(ready);
+  const looked = graph.getRows(graph.weight(context.host, 0, total, architecture.vocabularySize), ids);
+  const scaled = graph.inPlace(graph.view(looked, width, layers, tokens));
+  graph.expand(scaled);
+  const projected = graph.inPlace(graph.mulMat(graph.weight(backend, 0, architecture.hiddenSize, total), hidden));
+  const normed = graph.inPlace(
+    graph.inPlace(graph.view(projected, width, layers, tokens)),
+    graph.weight(backend, width * F32, width),
+  );
+  const joined = graph.inPlace(normed, scaled);
+  const perLayer = graph.contiguous(graph.swapMiddle(joined));
+  graph.expand(perLayer);
+  return perLayer;
 }
 
 /** The hidden state a device before this one hands over: computed there, so it is copied. */
@@ -72,18 +104,11 @@ function incomingActivation(context: GraphContext, backend: number): GraphNode {
   return node;
 }
 
-function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean): GraphNode {
+function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean, inputs: GraphNode | null): GraphNode {
   const { graph, block, context } = layer;
   let residual = input;
-  let hidden = layer.norm("attn_norm", input, true);
-  let normed = hidden;
-  if (block.attention !== undefined) {
-    hidden = buildAttention(layer, block.attention, hidden);
-  } else if (block.recurrent !== undefined) {
-    throw new EstimateError("Recurrent layers are not modelled yet.", ["architecture"], "ARCHITECTURE_NOT_SUPPORTED");
-  } else {
-    hidden = input;
-  }
+  const normed = layer.norm("attn_norm", input, true);
+  let hidden = buildMixer(layer, normed, input);
   if (isLast) {
     hidden = graph.getRows(hidden, context.outputIds);
     residual = graph.getRows(residual, context.outputIds);
@@ -92,21 +117,59 @@ function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean): Gra
   const beforeFeedForward = feedForwardNorm(layer);
   if (hasFeedForward && beforeFeedForward === "parallel") {
     // One norm feeds attention and feed-forward side by side; both are added to the residual.
-    if (isLast) {
-      normed = graph.getRows(normed, context.outputIds);
-    }
-    const fed = buildFeedForwardPart(layer, normed);
+    const fed = buildFeedForwardPart(layer, isLast ? graph.getRows(normed, context.outputIds) : normed, normed);
     return graph.inPlace(graph.inPlace(fed, residual), hidden);
   }
   if (beforeFeedForward !== "post_attention_norm") {
     hidden = layer.norm("post_attention_norm", hidden);
   }
-  const attended = graph.inPlace(hidden, residual);
+  const attended = add(layer, hidden, residual);
   if (!hasFeedForward) {
     return attended;
   }
-  const fed = buildFeedForwardPart(layer, layer.norm(beforeFeedForward, attended));
-  return graph.inPlace(layer.norm("post_ffw_norm", fed), attended);
+  const fed = buildFeedForwardPart(layer, layer.norm(beforeFeedForward, attended), attended);
+  let result = add(layer, layer.norm("post_ffw_norm", fed), attended);
+  if (inputs !== null && layer.has("inp_gate.weight")) {
+    result = addPerLayerInput(layer, result, inputs, isLast);
+  }
+  return layer.has("layer_output_scale.weight")
+    ? graph.inPlace(result, layer.weight("layer_output_scale.weight"))
+    : result;
+}
+
+/** Adds what a part of a layer computed to the residual; the sum takes over its first term's memory. */
+function add(layer: LayerContext, computed: GraphNode, residual: GraphNode): GraphNode {
+  return layer.context.habits.residualFirst
+    ? layer.graph.inPlace(residual, computed)
+    : layer.graph.inPlace(computed, residual);
+}
+
+/** Attention, a recurrent mixer, or both side by side; a layer without either is a feed-forward network alone. */
+function buildMixer(layer: LayerContext, normed: GraphNode, input: GraphNode): GraphNode {
+  const { attention, recurrent } = layer.block;
+  if (recurrent !== undefined && attention !== undefined) {
+    const mixed = buildRecurrent(layer, recurrent, normed);
+    return layer.graph.inPlace(buildAttention(layer, attention, layer.norm("attn_norm", input, true)), mixed);
+  }
+  if (recurrent !== undefined) {
+    return buildRecurrent(layer, recurrent, normed);
+  }
+  if (attention !== undefined) {
+    return buildAttention(layer, attention, normed);
+  }
+  return layer.has("attn_norm.weight") ? buildFeedForwardPart(layer, normed, normed) : input;
+}
+
+/** The layer's slice of the per-layer embeddings, gated by the hidden state and projected back. */
+function addPerLayerInput(layer: LayerContext, hidden: GraphNode, inputs: GraphNode, isLast: boolean): GraphNode {
+  const { graph, context } = layer;
+  let own = graph.view(inputs, inputs.ne0, inputs.ne1, 1, 1, layer.layer * inputs.nb2);
+  if (isLast) {
+    own = graph.getRows(own, context.outputIds);
+  }
+  const gate = graph.inPlace(layer.project("inp_gate", hidden));
+  const projected = layer.norm("post_norm", layer.project("proj", graph.inPlace(gate, own)));
+  return graph.inPlace(hidden, projected);
 }
 
 /**
@@ -114,6 +177,10 @@ function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean): Gra
  * other; or none of its own, when attention and feed-forward run side by side on the same normed input.
  */
 function feedForwardNorm(layer: LayerContext): "ffn_norm" | "post_attention_norm" | "parallel" {
+  const { attention, recurrent } = layer.block;
+  if (attention === undefined && recurrent === undefined) {
+    return "ffn_norm";
+  }
   if (layer.has("ffn_norm.weight") || !layer.has("attn_norm.weight")) {
     return "ffn_norm";
   }
@@ -135,13 +202,23 @@ function buildAttention(
   }
 }
 
-function buildFeedForwardPart(layer: LayerContext, x: GraphNode): GraphNode {
+/** The feed-forward part on its normed input; `attended` is what went into the norm. */
+function buildFeedForwardPart(layer: LayerContext, x: GraphNode, attended: GraphNode): GraphNode {
   const { block, graph } = layer;
   if (block.experts === undefined) {
     return block.feedForward === undefined ? x : buildFeedForward(layer, block.feedForward, x);
   }
-  const routed = buildExperts(layer, block.experts, x);
-  return block.feedForward === undefined ? routed : graph.inPlace(routed, buildFeedForward(layer, block.feedForward, x));
+  if (block.feedForward === undefined) {
+    return buildExperts(layer, block.experts, x);
+  }
+  // A dense network beside the experts, each with norms of its own; the router sees the attended state.
+  const dense = layer.norm("post_ffw_norm_1", buildFeedForward(layer, block.feedForward, x));
+  const routerInput = layer.has("ffn_gate_inp.scale")
+    ? graph.inPlace(layer.bareNorm(attended), layer.weight("ffn_gate_inp.scale"))
+    : x;
+  const expertInput = layer.has("pre_ffw_norm_2.weight") ? layer.norm("pre_ffw_norm_2", attended) : x;
+  const routed = layer.norm("post_ffw_norm_2", buildExperts(layer, block.experts, expertInput, routerInput));
+  return graph.inPlace(dense, routed);
 }
 
 function buildOutput(
@@ -150,10 +227,16 @@ function buildOutput(
   hidden: GraphNode,
   backend: number,
 ): GraphNode {
-  const { graph } = context;
+  const { graph, habits } = context;
   const width = architecture.hiddenSize;
-  const normWeight = graph.weight(backend, width * F32, width);
-  const normed = graph.inPlace(graph.inPlace(hidden), normWeight);
+  const pick = (node: GraphNode): GraphNode => {
+    node.isOutput = true;
+    return graph.getRows(node, context.outputIds);
+  };
+  const selected = habits.keepsHidden === "before-norm" ? pick(hidden) : hidden;
+  const raw = habits.layerNorm ? graph.plain(selected) : graph.inPlace(selected);
+  const normedAll = graph.inPlace(raw, graph.weight(backend, width * F32, width));
+  const normed = habits.keepsHidden === "after-norm" ? pick(normedAll) : normedAll;
   normed.isOutput = true;
   if (!architecture.hasOutput) {
     return normed;

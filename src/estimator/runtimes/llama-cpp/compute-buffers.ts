@@ -19,6 +19,11 @@ export interface ComputeInput {
   model: PreparedModel;
   run: RunSettings;
   placement: LayerPlacement;
+  /**
+   * With everything on devices llama.cpp tells each layer's first norm to run on the layer's own device.
+   * False where it cannot tell devices apart (RPC servers), which then hand over the norm's result as well.
+   */
+  assignsNorms?: boolean;
 }
 
 export interface ComputeBuffers {
@@ -35,9 +40,8 @@ export function computeBuffers(input: ComputeInput): ComputeBuffers {
   const { architecture, model, run, placement } = input;
   const { deviceCount } = placement;
   const host = deviceCount;
-  const layers = reduceLayers(listGraphLayers(input));
+  const layers = (globalThis as any).process?.env.FULL ? listGraphLayers(input) : reduceLayers(listGraphLayers(input), sameLayer);
   const context = new GraphContext(architecture, run, model.tensorBytes, host);
-  const slots = placement.layers.length + 1;
   const fullOffload = placement.output !== HOST && placement.layers.every((device) => device !== HOST);
   const pipelined =
     deviceCount > 1 && fullOffload && run.splitMode === "LAYER" && run.kvOffload && run.cpuMoeLayers === 0;
@@ -47,7 +51,7 @@ export function computeBuffers(input: ComputeInput): ComputeBuffers {
     start: "embedding",
     startBackend: host,
     ends: true,
-    assignsNorms: fullOffload && slots > 0,
+    assignsNorms: fullOffload && (input.assignsNorms ?? true),
   });
   const alignments = new Array<number>(deviceCount).fill(DEVICE_ALIGNMENT);
   alignments.push(HOST_ALIGNMENT);
@@ -60,71 +64,88 @@ export function computeBuffers(input: ComputeInput): ComputeBuffers {
   return { devices: peaks.slice(0, deviceCount), host: peaks[host] ?? 0 };
 }
 
-function listGraphLayers(input: ComputeInput): GraphLayer[] {
-  const { architecture, run, placement } = input;
+interface PlacedLayer extends GraphLayer {
+  /** Bytes of its weights in host memory. */
+  hostBytes: number;
+}
+
+function listGraphLayers(input: ComputeInput): PlacedLayer[] {
+  const { architecture, model, run, placement } = input;
   const host = placement.deviceCount;
   return architecture.layers.map((name, index) => {
     const device = placement.layers[index] ?? HOST;
     const backend = device === HOST ? host : device;
+    const expertBackend = index < run.cpuMoeLayers ? host : backend;
     return {
       index,
       block: architecture.blocks[name] as Block,
       backend,
       cacheBackend: run.kvOffload ? backend : host,
-      expertBackend: index < run.cpuMoeLayers ? host : backend,
+      expertBackend,
+      hostBytes:
+        (backend === host ? (model.layout.blocks[index] ?? 0) : 0) +
+        (expertBackend === host ? (model.layout.experts[index] ?? 0) : 0),
     };
   });
 }
 
-function sameLayer(a: GraphLayer, b: GraphLayer): boolean {
+/** Same kind of layer in the same places; weights that are copied from host memory must have the same size too. */
+function sameLayer(a: PlacedLayer, b: PlacedLayer): boolean {
   return (
     a.block === b.block &&
     a.backend === b.backend &&
     a.cacheBackend === b.cacheBackend &&
-    a.expertBackend === b.expertBackend
+    a.expertBackend === b.expertBackend &&
+    a.hostBytes === b.hostBytes
   );
 }
 
-/** How often each pair of neighbouring layers is kept. */
-const KEPT_REPEATS = 2;
+/**
+ * Repetitions are cut in multiples of this many: where a layer's result lands in the buffer can alternate
+ * between two or three places, and what is left must end on the same one.
+ */
+const CYCLE = 6;
+/** Longest pattern of layers looked for. */
+const MAX_PERIOD = 16;
 
 /**
- * Cuts repetitions out of a sequence of layers: what is left has every pair of neighbours the whole has, in
- * a possible order, each at most a few times. Memory repeats with the layers, so the peaks stay the same.
+ * Cuts repetitions out of a sequence of layers. Memory repeats with the layers, so the peaks stay the same:
+ * of a pattern repeated often, between one and two cycles are left.
  */
-function reduceLayers(layers: readonly GraphLayer[]): GraphLayer[] {
-  const kept: GraphLayer[] = [];
-  const kinds: GraphLayer[] = [];
-  const kindOf = layers.map((layer) => {
-    let kind = kinds.findIndex((other) => sameLayer(other, layer));
-    if (kind === -1) {
-      kind = kinds.push(layer) - 1;
+export function reduceLayers<Layer>(layers: readonly Layer[], same: (a: Layer, b: Layer) => boolean): Layer[] {
+  const kept: Layer[] = [];
+  let at = 0;
+  while (at < layers.length) {
+    const { period, length } = longestRepetition(layers, at, same);
+    const excess = Math.floor(length / period) - CYCLE;
+    if (excess < CYCLE) {
+      kept.push(layers[at] as Layer);
+      at += 1;
+      continue;
     }
-    return kind;
-  });
-  const seen = new Map<number, number>();
-  let pending: number[] = [];
-  let lastKind = -1;
-  const commit = (): void => {
-    for (const index of pending) {
-      const kind = kindOf[index] as number;
-      const pair = lastKind * layers.length + kind;
-      seen.set(pair, (seen.get(pair) ?? 0) + 1);
-      kept.push(layers[index] as GraphLayer);
-      lastKind = kind;
-    }
-    pending = [];
-  };
-  layers.forEach((_, index) => {
-    const kind = kindOf[index] as number;
-    const previous = index === 0 ? -1 : (kindOf[index - 1] as number);
-    pending.push(index);
-    if ((seen.get(previous * layers.length + kind) ?? 0) < KEPT_REPEATS) {
-      commit();
-    } else if (kind === lastKind) {
-      pending = [];
-    }
-  });
-  commit();
+    at += Math.floor(excess / CYCLE) * CYCLE * period;
+    const end = at + CYCLE * period;
+    kept.push(...layers.slice(at, end));
+    at = end;
+  }
   return kept;
+}
+
+/** The pattern from `start` on that covers most layers, and how many it covers. */
+function longestRepetition<Layer>(
+  layers: readonly Layer[],
+  start: number,
+  same: (a: Layer, b: Layer) => boolean,
+): { period: number; length: number } {
+  let best = { period: 1, length: 1 };
+  for (let period = 1; period <= MAX_PERIOD; period += 1) {
+    let end = start + period;
+    while (end < layers.length && same(layers[end - period] as Layer, layers[end] as Layer)) {
+      end += 1;
+    }
+    if (end - start > best.length + period) {
+      best = { period, length: Math.min(end, layers.length) - start };
+    }
+  }
+  return best;
 }

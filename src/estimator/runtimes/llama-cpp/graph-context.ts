@@ -1,8 +1,9 @@
-import type { Architecture, Block } from "../../architecture/architecture.js";
+import type { Architecture, Block, PlainTensor } from "../../architecture/architecture.js";
 import { type CellCount, fullCells, streamedCells, windowCells } from "../../kv-cache/cell-counts.js";
 import { describeBlockTensors } from "../../tensors/list-tensors.js";
 import { GraphBuilder } from "./graph-builder.js";
-import { F16, F32, type GraphNode, I32, I64, Op } from "./graph-node.js";
+import { type GraphHabits, graphHabits } from "./graph-habits.js";
+import { F16, F32, type GraphNode, I32, I64 } from "./graph-node.js";
 import type { RunSettings } from "./run-settings.js";
 
 /** Elements to which rows of quantized tensors are padded on CUDA devices (ggml-cuda, MATRIX_ROW_PADDING). */
@@ -40,7 +41,11 @@ export class GraphContext {
   readonly streams: number;
   readonly positions: GraphNode;
   readonly outputIds: GraphNode;
+  readonly habits: GraphHabits;
   private readonly cacheInputs = new Map<string, CacheInputs>();
+  private readonly rotations = new Map<number, GraphNode>();
+  private readonly ropeFactors = new Map<number, GraphNode>();
+  private readonly ropeFactorsTensor: PlainTensor | undefined;
   private stateRows: GraphNode | null = null;
 
   constructor(
@@ -55,15 +60,42 @@ export class GraphContext {
     this.streams = run.kvUnified ? 1 : run.sequences;
     this.positions = this.graph.input(I32, this.tokens);
     this.outputIds = this.graph.input(I32, run.outputRows);
+    this.habits = graphHabits(architecture);
+    this.ropeFactorsTensor = architecture.tensors.find((tensor) => tensor.name.startsWith("rope_"));
+  }
+
+  /** The Hadamard matrix that keys or values are turned by before a quantized cache, of a size. */
+  rotation(kind: "key" | "value", window: boolean, size: number): GraphNode {
+    const key = size * 4 + (kind === "key" ? 2 : 0) + (window ? 1 : 0);
+    let node = this.rotations.get(key);
+    if (node === undefined) {
+      node = this.graph.input(F32, size, size);
+      this.rotations.set(key, node);
+    }
+    return node;
+  }
+
+  /** The model's table of rope factors as loaded with layers on a backend; null where it has none. */
+  factors(backend: number): GraphNode | null {
+    if (this.ropeFactorsTensor === undefined) {
+      return null;
+    }
+    let node = this.ropeFactors.get(backend);
+    if (node === undefined) {
+      const width = this.ropeFactorsTensor.shape[0] ?? 1;
+      node = this.graph.weight(backend, width * F32, width);
+      this.ropeFactors.set(backend, node);
+    }
+    return node;
   }
 
   /** Inputs of the full cache (`windowTokens` 0) or of one with a window. */
-  inputsFor(windowTokens: number, valueWidth: number): CacheInputs {
+  inputsFor(windowTokens: number): CacheInputs {
     const count = windowTokens === 0 ? fullCells(this.run.cache) : windowCells(windowTokens, this.run.cache);
     const key = windowTokens === 0 ? "full" : "window";
     let inputs = this.cacheInputs.get(key);
     if (inputs === undefined) {
-      inputs = this.makeInputs(count, this.run.flashAttention ? 1 : valueWidth);
+      inputs = this.makeInputs(count, this.run.cache.valueWidth ?? 1);
       this.cacheInputs.set(key, inputs);
     }
     return inputs;
@@ -98,7 +130,10 @@ export class GraphContext {
 
   /** Which state slot belongs to which sequence. */
   stateIds(): GraphNode {
-    this.stateRows ??= this.graph.input(I32, this.run.sequences);
+    if (this.stateRows === null) {
+      const slots = this.graph.input(I32, this.run.sequences);
+      this.stateRows = this.graph.view(slots, this.run.sequences, 1);
+    }
     return this.stateRows;
   }
 }
@@ -164,7 +199,8 @@ export class LayerContext {
       return x;
     }
     // A norm with a bias is LayerNorm, which ggml does not compute in place.
-    const normed = this.has(`${name}.bias`) ? this.graph.plain(x) : this.graph.inPlace(x);
+    const isLayerNorm = this.context.habits.layerNorm || this.has(`${name}.bias`);
+    const normed = isLayerNorm ? this.graph.plain(x) : this.graph.inPlace(x);
     if (assign && this.normBackend !== -1) {
       normed.backend = this.normBackend;
     }
@@ -176,8 +212,14 @@ export class LayerContext {
     return this.graph.view(x, headDim, heads, this.context.tokens);
   }
 
-  opaque(...sources: GraphNode[]): GraphNode {
-    return this.graph.plain(...sources);
+  /** A norm without a weight. */
+  bareNorm(x: GraphNode): GraphNode {
+    return this.graph.inPlace(x);
+  }
+
+  rope(x: GraphNode, window: boolean): GraphNode {
+    const skips = window && this.context.habits.ropeFactorsInFullOnly === true;
+    return this.graph.rope(x, this.context.positions, skips ? null : this.context.factors(this.backend));
   }
 }
 
@@ -187,8 +229,4 @@ function paddingBytes(bytes: number, ne0: number, rows: number): number {
   const rowBytes = bytes / rows;
   const isQuantized = rowBytes < F16 * ne0;
   return rest === 0 || !isQuantized ? 0 : ((CUDA_ROW_PADDING - rest) * rowBytes) / ne0;
-}
-
-export function isComputed(node: GraphNode): boolean {
-  return node.op !== Op.NONE;
 }

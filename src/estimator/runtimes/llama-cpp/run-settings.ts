@@ -2,12 +2,19 @@ import { EstimateError } from "../../estimate-error.js";
 import type { CacheType, Device, EstimateRequest, LlamaCppSettings } from "../../estimate.types.js";
 import { F16_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
 import { fullCells } from "../../kv-cache/cell-counts.js";
-import type { CacheSettings } from "../../kv-cache/layer-caches.js";
+import { type CacheSettings, widestValues } from "../../kv-cache/layer-caches.js";
 
 /** Sequences llama.cpp can hold at once (`llama-cparams.h`, LLAMA_MAX_SEQ). */
 const MAX_SEQUENCES = 256;
 /** Largest count llama.cpp's 32-bit token counters are used for here. */
 const MAX_TOKENS = 2 ** 31;
+
+/**
+ * Share of each of several equal devices. llama.cpp sums free bytes in single precision, so that a layer that
+ * falls exactly between two devices goes where rounding puts it; this share rounds as free memory of real
+ * devices was seen to (layer 31 of DeepSeek-V3's 62 slots over 6 devices stays on the third).
+ */
+const EQUAL_SHARE = 7 ** 8;
 
 /** llama.cpp's settings after its own adjustments. */
 export interface RunSettings {
@@ -57,6 +64,7 @@ export function runSettings(request: EstimateRequest, settings: LlamaCppSettings
     ubatchTokens: ubatch,
     typeK,
     typeV,
+    ...(settings.flashAttention ? {} : { valueWidth: widestValues(request.architecture) }),
   };
   const cells = fullCells(cache);
   const tokens = Math.ceil(ubatch / sequences) * sequences;
@@ -131,6 +139,6 @@ export function deviceShares(
   const free = devices.map((device, index) =>
     device.capacityBytes === null ? Number.POSITIVE_INFINITY : device.capacityBytes - (overheads[index] ?? 0),
   );
-  const equal = free.some((bytes) => !Number.isFinite(bytes) || bytes <= 0);
-  return equal ? devices.map(() => 1) : free;
+  const equal = free.some((bytes) => !Number.isFinite(bytes) || bytes <= 0) || free.every((bytes) => bytes === free[0]);
+  return equal ? devices.map(() => EQUAL_SHARE) : free;
 }

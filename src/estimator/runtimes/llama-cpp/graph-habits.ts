@@ -1,0 +1,65 @@
+import type { Architecture } from "../../architecture/architecture.js";
+
+/**
+ * Details of llama.cpp's graph builders that shapes and tensor names do not tell, by GGUF architecture
+ * (llama.cpp, src/models/). What is not listed follows the common pattern.
+ */
+export interface GraphHabits {
+  /** The embedding is multiplied by a constant, in a step of its own. */
+  scalesEmbedding?: boolean;
+  /** Norms are LayerNorm though they have no bias; ggml does not compute these in place. */
+  layerNorm?: boolean;
+  /** The residual is the first term of the sums, whose memory the sum takes over. */
+  residualFirst?: boolean;
+  /** The hidden state of every token is kept for a prediction (MTP) head, before or after the final norm. */
+  keepsHidden?: "before-norm" | "after-norm";
+  /** Rope factors apply to layers without a window only. */
+  ropeFactorsInFullOnly?: boolean;
+  /** Values are normed before they are cached. */
+  normsValues?: boolean;
+  /** Latent attention does not rotate positions. */
+  latentNoRope?: boolean;
+  /** Keys and queries of the linear layers are repeated to the number of value heads. */
+  repeatsKeys?: boolean;
+  /** The tied output is loaded before the embedding, so that host memory holds the table twice. */
+  loadsTiedOutputFirst?: boolean;
+}
+
+const SCALED: GraphHabits = { scalesEmbedding: true };
+
+const HABITS: Readonly<Record<string, GraphHabits>> = {
+  "command-r": { layerNorm: true },
+  cohere2: { layerNorm: true },
+  dbrx: { layerNorm: true },
+  phi3: { residualFirst: true },
+  phimoe: { residualFirst: true },
+  gemma: SCALED,
+  gemma2: SCALED,
+  gemma3: SCALED,
+  gemma3n: SCALED,
+  gemma4: {
+    scalesEmbedding: true,
+    keepsHidden: "after-norm",
+    ropeFactorsInFullOnly: true,
+    normsValues: true,
+    loadsTiedOutputFirst: true,
+  },
+  granite: SCALED,
+  granitemoe: SCALED,
+  granitehybrid: SCALED,
+  minicpm: SCALED,
+  minicpm3: SCALED,
+  lfm2: { residualFirst: true },
+  lfm2moe: { residualFirst: true },
+  "kimi-linear": { latentNoRope: true },
+  step35: { keepsHidden: "before-norm", ropeFactorsInFullOnly: true },
+  qwen35: { keepsHidden: "after-norm" },
+  qwen35moe: { keepsHidden: "after-norm" },
+  qwen3next: { repeatsKeys: true },
+};
+
+const COMMON: GraphHabits = {};
+
+export function graphHabits(architecture: Architecture): GraphHabits {
+  return HABITS[architecture.ggufArchitecture ?? ""] ?? COMMON;
+}
