@@ -1,0 +1,88 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { slugOfRepo } from "../scripts/import-config.js";
+import type { Architecture } from "../src/estimator/architecture/architecture.js";
+import { countParameters } from "../src/estimator/tensors/count-parameters.js";
+
+interface ModelRow {
+  slug: string;
+  huggingFaceRepo: string | null;
+  publishedParameters: number | null;
+  parametersNote: string | null;
+  architecture: Architecture;
+}
+interface GpuRow {
+  slug: string;
+  vendor: string;
+  memoryNominalGib: number;
+  memoryUsableMib: number | null;
+  memoryUsableBasis: string | null;
+}
+
+const models = read<ModelRow>("models");
+const gpus = read<GpuRow>("gpus");
+
+/** Above this relative difference a published count needs an explanation. */
+const UNEXPLAINED_DIFFERENCE = 0.001;
+const MIB_PER_GIB = 1024;
+
+describe("models", () => {
+  it("are 150 or more", () => expect(models.length).toBeGreaterThanOrEqual(150));
+
+  it.each(models.map((model) => [model.slug, model] as const))(
+    "%s has the parameters its publisher says, or a note why not",
+    (_, { publishedParameters, parametersNote, architecture }) => {
+      const { total } = countParameters(architecture);
+      expect(Number.isSafeInteger(total)).toBe(true);
+      const difference = publishedParameters === null ? 0 : Math.abs(total / publishedParameters - 1);
+      expect(difference > UNEXPLAINED_DIFFERENCE).toBe(parametersNote !== null);
+    },
+  );
+
+  it("are named by one rule", () => {
+    const named = models.filter(({ huggingFaceRepo }) => huggingFaceRepo !== null);
+    expect(named.filter(({ slug, huggingFaceRepo }) => slug !== slugOfRepo(huggingFaceRepo ?? ""))).toEqual([]);
+  });
+
+  // Elements of the tensors in GGUF conversions, as llama-bench prints them, constants not counted.
+  it.each([
+    ["deepseek-v3", 671_026_419_200],
+    ["llama-3.1-8b", 8_030_261_248],
+    ["llama-3.1-70b", 70_553_706_496],
+    ["qwen3-30b-a3b", 30_532_122_624],
+    ["qwen3.6-35b-a3b", 34_660_610_688],
+    ["gpt-oss-120b", 116_829_156_672],
+    ["glm-4.5-air", 106_852_251_264],
+  ])("%s has %i parameters", (slug, parameters) => {
+    const model = models.find((row) => row.slug === slug);
+    expect(model && countParameters(model.architecture).total).toBe(parameters);
+  });
+});
+
+describe("gpus", () => {
+  it("say how usable memory is known wherever they state it", () => {
+    const unexplained = gpus.filter((gpu) => (gpu.memoryUsableMib === null) !== (gpu.memoryUsableBasis === null));
+    expect(unexplained).toEqual([]);
+  });
+
+  it("never offer more than their nominal memory", () => {
+    const tooMuch = gpus.filter((gpu) => (gpu.memoryUsableMib ?? 0) > gpu.memoryNominalGib * MIB_PER_GIB);
+    expect(tooMuch).toEqual([]);
+  });
+
+  // Totals that CUDA, HIP and Metal print, MiB.
+  it.each([
+    ["nvidia-h100-sxm5-80gb", 81_081],
+    ["nvidia-h200-sxm-141gb", 143_155],
+    ["nvidia-rtx-3090-24gb", 24_124],
+    ["nvidia-rtx-4090-24gb", 24_210],
+    ["amd-mi300x-192gb", 196_592],
+    ["apple-m5-max-128gb", 110_100],
+  ])("%s lets a process have %i MiB", (slug, mib) => {
+    expect(gpus.find((gpu) => gpu.slug === slug)?.memoryUsableMib).toBe(mib);
+  });
+});
+
+function read<Row>(name: string): Row[] {
+  return JSON.parse(readFileSync(new URL(`${name}.json`, import.meta.url), "utf8")) as Row[];
+}
