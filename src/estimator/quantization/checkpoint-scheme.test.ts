@@ -1,0 +1,246 @@
+import { describe, expect, it } from "vitest";
+import type { Architecture, Block } from "../architecture/architecture.js";
+import { listTensors } from "../tensors/list-tensors.js";
+import { schemeFromConfig } from "./checkpoint-scheme.js";
+import { QuantizationError } from "./ggml-types.js";
+import type { QuantScheme } from "./scheme.js";
+import { storeTensors } from "./store-tensors.js";
+
+const attention: Block["attention"] = { kind: "grouped", heads: 8, kvHeads: 2, keyDim: 128, valueDim: 128 };
+const experts: Block["experts"] = {
+  count: 8,
+  used: 2,
+  size: 512,
+  gated: true,
+  shared: { size: 512, gated: true },
+};
+
+/** A dense layer, a mixture, a mixture with linear attention, and a prediction block. */
+const MODEL: Architecture = {
+  schemaVersion: 1,
+  modelType: "test",
+  ggufArchitecture: null,
+  vocabularySize: 4096,
+  hiddenSize: 1024,
+  contextLength: 4096,
+  tiedEmbeddings: false,
+  hasOutput: true,
+  blocks: {
+    dense: { attention, feedForward: { size: 2048, gated: true }, tensors: [] },
+    mixture: { attention, experts, tensors: [] },
+    linear: {
+      recurrent: { kind: "gated-delta-net", keyHeads: 4, keyDim: 128, valueHeads: 8, valueDim: 128, convKernel: 4 },
+      experts,
+      tensors: [],
+    },
+  },
+  layers: ["dense", "mixture", "linear"],
+  nextTokenPrediction: { layers: ["mixture"], inGguf: true, loadedByLlamaCpp: true, cachedByLlamaCpp: true },
+  tensors: [],
+};
+
+function typesUnder(quantization: unknown, architecture = MODEL): Map<string, string> {
+  const scheme = schemeFromConfig({ quantization_config: quantization });
+  if (scheme === null) throw new Error("no scheme");
+  const stored = storeTensors(architecture, listTensors(architecture), scheme);
+  return new Map(stored.map(({ tensor, type }) => [tensor.name, type]));
+}
+
+function expectTypes(types: Map<string, string>, expected: Record<string, string>): void {
+  expect(Object.fromEntries(Object.keys(expected).map((name) => [name, types.get(name)]))).toEqual(expected);
+}
+
+const float4 = { num_bits: 4, type: "float", group_size: 16, dynamic: false };
+
+describe("a checkpoint's own quantization_config", () => {
+  it("is absent in ordinary checkpoints", () => {
+    expect(schemeFromConfig({ model_type: "llama" })).toBeNull();
+    expect(schemeFromConfig({ quantization_config: null })).toBeNull();
+  });
+
+  it("FP8 tiles as DeepSeek-V3 and Qwen3-FP8 publish them, with the modules listed left alone", () => {
+    const types = typesUnder({
+      quant_method: "fp8",
+      weight_block_size: [128, 128],
+      modules_to_not_convert: [
+        "lm_head",
+        "model.layers.1.mlp.gate",
+        "model.layers.2.linear_attn.in_proj_a",
+        "mtp.layers.0.self_attn.q_proj",
+      ],
+    });
+    expectTypes(types, {
+      "output.weight": "bf16",
+      "token_embd.weight": "bf16",
+      "blk.0.attn_q.weight": "fp8-b128x128",
+      "blk.1.ffn_up_exps.weight": "fp8-b128x128",
+      "blk.1.ffn_gate_inp.weight": "bf16",
+      "blk.2.ssm_alpha.weight": "bf16",
+      "blk.2.ssm_beta.weight": "fp8-b128x128",
+      "blk.3.attn_q.weight": "bf16",
+      "blk.3.attn_k.weight": "fp8-b128x128",
+    });
+  });
+
+  it("NVFP4 by Model Optimizer: wildcards and parents in the list of what is left alone", () => {
+    const types = typesUnder({
+      quant_method: "modelopt",
+      quant_algo: "NVFP4",
+      config_groups: { group_0: { weights: float4, targets: ["Linear"] } },
+      ignore: ["lm_head", "model.language_model.layers.1.self_attn*", "*.mlp.shared_expert*", "mtp*", "model.visual*"],
+    });
+    expectTypes(types, {
+      "output.weight": "bf16",
+      "blk.0.attn_q.weight": "nvfp4-g16",
+      "blk.1.attn_q.weight": "bf16",
+      "blk.1.ffn_up_exps.weight": "nvfp4-g16",
+      "blk.1.ffn_up_shexp.weight": "bf16",
+      "blk.2.attn_qkv.weight": "nvfp4-g16",
+      "blk.3.ffn_up_exps.weight": "bf16",
+    });
+  });
+
+  it("mixed precision by Model Optimizer: only the layers listed, each by its algorithm", () => {
+    const types = typesUnder({
+      quant_method: "modelopt",
+      quant_algo: "MIXED_PRECISION",
+      quantized_layers: {
+        "model.language_model.layers.1.mlp.experts": { quant_algo: "W4A16_NVFP4", group_size: 16 },
+        "model.language_model.layers.2.linear_attn.in_proj_qkv": { quant_algo: "FP8" },
+        "model.layers.2.block_sparse_moe.experts.5.w1": { quant_algo: "NVFP4" },
+        lm_head: { quant_algo: "NVFP4" },
+      },
+    });
+    expectTypes(types, {
+      "output.weight": "nvfp4-g16",
+      "blk.0.attn_q.weight": "bf16",
+      "blk.1.ffn_down_exps.weight": "nvfp4-g16",
+      "blk.2.attn_qkv.weight": "fp8-tensor",
+      "blk.2.attn_gate.weight": "bf16",
+      "blk.2.ffn_gate_exps.weight": "nvfp4-g16",
+      "blk.2.ffn_up_exps.weight": "bf16",
+    });
+  });
+
+  it("compressed-tensors with expressions: INT4 of group 32 in the routed experts only (Kimi-K2-Thinking)", () => {
+    const types = typesUnder({
+      quant_method: "compressed-tensors",
+      format: "pack-quantized",
+      config_groups: {
+        group_0: {
+          targets: ["Linear"],
+          weights: { num_bits: 4, type: "int", group_size: 32, symmetric: true, strategy: "group" },
+        },
+      },
+      ignore: ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*", "re:.*mlp\\.(gate|up|gate_up|down)_proj.*"],
+    });
+    expectTypes(types, {
+      "output.weight": "bf16",
+      "blk.0.attn_q.weight": "bf16",
+      "blk.0.ffn_up.weight": "bf16",
+      "blk.1.ffn_up_exps.weight": "int4-g32",
+      "blk.1.ffn_up_shexp.weight": "bf16",
+    });
+  });
+
+  it("experts beside a dense network in one layer are not part of its mlp (Gemma 4)", () => {
+    const both: Architecture = {
+      ...MODEL,
+      blocks: {
+        both: {
+          attention,
+          experts: { ...experts, fusedGateUp: true },
+          feedForward: { size: 2048, gated: true },
+          tensors: [],
+        },
+      },
+      layers: ["both"],
+    };
+    delete both.nextTokenPrediction;
+    const types = typesUnder(
+      { quant_method: "modelopt", quant_algo: "NVFP4", ignore: ["model.language_model.layers.0.mlp*"] },
+      both,
+    );
+    expectTypes(types, {
+      "blk.0.ffn_up.weight": "bf16",
+      "blk.0.ffn_gate_up_exps.weight": "nvfp4-g16",
+      "blk.0.ffn_down_exps.weight": "nvfp4-g16",
+    });
+  });
+
+  it("MXFP4 of gpt-oss, and FP4 experts beside FP8 (DeepSeek-V4)", () => {
+    expectTypes(
+      typesUnder({ quant_method: "mxfp4", modules_to_not_convert: ["model.layers.*.self_attn", "lm_head"] }),
+      {
+        "blk.1.ffn_up_exps.weight": "mxfp4-g32",
+        "blk.1.attn_q.weight": "bf16",
+        "output.weight": "bf16",
+      },
+    );
+    const scheme = schemeFromConfig({
+      expert_dtype: "fp4",
+      quantization_config: { quant_method: "fp8", weight_block_size: [128, 128] },
+    }) as QuantScheme;
+    const stored = storeTensors(MODEL, listTensors(MODEL), scheme);
+    const types = new Map(stored.map(({ tensor, type }) => [tensor.name, type]));
+    expectTypes(types, { "blk.1.ffn_up_exps.weight": "mxfp4-g32", "blk.1.attn_q.weight": "fp8-b128x128" });
+  });
+
+  it("integer formats: GPTQ, AWQ, bitsandbytes, HQQ, MLX, EXL", () => {
+    expect(typesUnder({ quant_method: "gptq", bits: 4, group_size: 128 }).get("blk.0.attn_q.weight")).toBe("int4-g128");
+    expect(typesUnder({ quant_method: "gptq", bits: 8, group_size: -1 }).get("blk.0.attn_q.weight")).toBe("int8-row");
+    expectTypes(
+      typesUnder({ quant_method: "awq", bits: 4, group_size: 128, modules_to_not_convert: ["in_proj_b", "in_proj_a"] }),
+      {
+        "blk.2.ssm_beta.weight": "fp16",
+        "blk.2.attn_qkv.weight": "int4-g128",
+      },
+    );
+    const nf4 = { quant_method: "bitsandbytes", load_in_4bit: true, bnb_4bit_use_double_quant: true };
+    expect(typesUnder(nf4).get("blk.0.attn_q.weight")).toBe("nf4-b64-dq");
+    expect(typesUnder({ load_in_8bit: true }).get("blk.0.attn_q.weight")).toBe("int8-row");
+    expect(typesUnder({ bits: 4, group_size: 64 }).get("token_embd.weight")).toBe("mlx4-g64");
+    expect(typesUnder({ quant_method: "hqq", nbits: 4, group_size: 64 }).get("blk.0.attn_q.weight")).toBe("hqq4-g64");
+    expect(typesUnder({ quant_method: "exl3", bits: 3.5, head_bits: 6 }).get("output.weight")).toBe("exl3");
+  });
+
+  it("is found in a nested text config", () => {
+    const nested = { text_config: { quantization_config: { quant_method: "fp8", weight_block_size: [128, 128] } } };
+    expect(schemeFromConfig(nested)).toMatchObject({ kind: "uniform", type: "fp8-b128x128" });
+  });
+
+  it.each([
+    [{ quant_method: "quip" }, /"quip"/],
+    [{ quant_method: "constructor" }, /"constructor"/],
+    [{}, /quant_method/],
+    [{ quant_method: "gptq" }, /bits/],
+    [{ quant_method: "gptq", bits: "4", group_size: 128 }, /bits/],
+    [{ quant_method: "gptq", bits: 4, group_size: 0 }, /group_size/],
+    [{ quant_method: "gptq", bits: 4, group_size: -2 }, /group_size/],
+    [{ quant_method: "awq", bits: 1e9, group_size: 128 }, /bits/],
+    [{ quant_method: "fp8", weight_block_size: [128] }, /weight_block_size/],
+    [{ quant_method: "fp8", weight_block_size: [0, -1] }, /weight_block_size/],
+    [{ quant_method: "modelopt", quant_algo: "W3A5" }, /W3A5/],
+    [{ quant_method: "compressed-tensors" }, /config_groups/],
+    [{ quant_method: "compressed-tensors", config_groups: {} }, /no group/],
+    [{ quant_method: "exl2", bits: Number.NaN }, /bits/],
+  ])("refuses %j", (quantization, message) => {
+    expect(() => schemeFromConfig({ quantization_config: quantization })).toThrow(QuantizationError);
+    expect(() => schemeFromConfig({ quantization_config: quantization })).toThrow(message);
+  });
+
+  it("answers in time whatever the expressions say", () => {
+    const hostile = [
+      `re:${"(a|b)".repeat(40)}`,
+      "re:(a+)+$",
+      `re:${"(".repeat(5000)}`,
+      `re:${".*a".repeat(2000)}`,
+      "*".repeat(5000),
+      "",
+    ];
+    const start = performance.now();
+    const types = typesUnder({ quant_method: "fp8", weight_block_size: [128, 128], modules_to_not_convert: hostile });
+    expect(performance.now() - start).toBeLessThan(2000);
+    expect(types.size).toBe(listTensors(MODEL).length);
+  });
+});
