@@ -1,10 +1,14 @@
-import { GraphQLError, type GraphQLFormattedError, Kind } from "graphql";
+import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from "graphql";
 import { argumentPathOf, argumentPathOfVariable } from "./argument-path.js";
 import { maskError } from "./errors.js";
 import type { Log } from "./log.js";
 
 /** Code that errors without one of their own have got by the time they are formatted. */
 const UNEXPECTED = "INTERNAL_SERVER_ERROR";
+
+/** V8's words for a parser that ran out of stack before it ran out of tokens. */
+const STACK_OVERFLOW = "Maximum call stack size exceeded";
+const PARSE_FAILED = "GRAPHQL_PARSE_FAILED";
 
 /** Longest message: graphql-js repeats the value it refuses, which may be a whole config.json. */
 const MAX_MESSAGE_LENGTH = 1_000;
@@ -30,10 +34,17 @@ const variablePath = /^Variable "\$(\w+)" got invalid value .* at "\1([^"]*)"/s;
  * path, whether they stand in the document or in a variable; what nobody foresaw is logged and masked.
  */
 export function formatError(formatted: GraphQLFormattedError, error: unknown, log: Log): GraphQLFormattedError {
+  if (formatted.message === STACK_OVERFLOW && formatted.extensions?.code === PARSE_FAILED) {
+    return { ...formatted, message: "The document is nested too deeply." };
+  }
   const blamed = blamedArgument(formatted, error);
   if (blamed !== null) {
     const message = shorten(formatted.message);
     return { ...formatted, message, extensions: { ...formatted.extensions, code: "BAD_USER_INPUT", argument: blamed } };
+  }
+  // A kind of operation that the schema does not have.
+  if (firstNode(error)?.kind === Kind.OPERATION_DEFINITION) {
+    return { ...formatted, extensions: { ...formatted.extensions, code: "GRAPHQL_VALIDATION_FAILED" } };
   }
   if (formatted.extensions?.code !== UNEXPECTED) return { ...formatted, message: shorten(formatted.message) };
   const masked = maskError();
@@ -57,10 +68,14 @@ function rootOf(error: unknown): unknown {
   return error instanceof GraphQLError && error.originalError !== undefined ? error.originalError : error;
 }
 
+/** What an error blames: a resolver's own error stands at a field, graphql-js refusing a value names the value. */
+function firstNode(error: unknown): ASTNode | undefined {
+  return error instanceof GraphQLError ? error.nodes?.[0] : undefined;
+}
+
 /** The path of the argument whose value graphql-js refused; null for any other error. */
 function blamedArgument(formatted: GraphQLFormattedError, error: unknown): string[] | null {
-  // A resolver's own error stands at a field; graphql-js refusing a value names the value.
-  const node = error instanceof GraphQLError ? error.nodes?.[0] : undefined;
+  const node = firstNode(error);
   if (node === undefined) return null;
   if (node.kind === Kind.VARIABLE_DEFINITION) {
     const name = node.variable.name.value;

@@ -1,20 +1,21 @@
-import { GraphQLError, GraphQLScalarType, Kind, valueFromASTUntyped } from "graphql";
+import { GraphQLError, GraphQLScalarType, Kind, type ValueNode, valueFromASTUntyped } from "graphql";
 
 /** Whole numbers that a JSON number carries without loss. */
 export const SafeInt = new GraphQLScalarType<number, number>({
   name: "SafeInt",
-  serialize: requireSafeInteger,
-  parseValue: requireSafeInteger,
+  serialize: (value) => requireSafeInteger(value),
+  parseValue: (value) => requireSafeInteger(value),
   parseLiteral(node) {
     if (node.kind !== Kind.INT) throw new GraphQLError("SafeInt must be a whole number.", { nodes: node });
-    return requireSafeInteger(Number(node.value));
+    return requireSafeInteger(Number(node.value), node);
   },
 });
 
-function requireSafeInteger(value: unknown): number {
+function requireSafeInteger(value: unknown, node?: ValueNode): number {
   if (typeof value === "number" && Number.isSafeInteger(value)) return value;
   const text = typeof value === "number" ? String(value) : typeof value;
-  throw new GraphQLError(`SafeInt must be a whole number from -(2^53 - 1) to 2^53 - 1, not ${text}.`);
+  const message = `SafeInt must be a whole number from -(2^53 - 1) to 2^53 - 1, not ${text}.`;
+  throw new GraphQLError(message, node === undefined ? {} : { nodes: node });
 }
 
 /** Any JSON value. */
@@ -33,19 +34,20 @@ export const DateTime = new GraphQLScalarType<Date, string>({
     if (value instanceof Date) return value.toISOString();
     throw new GraphQLError("DateTime must be a date.");
   },
-  parseValue: parseMoment,
+  parseValue: (value) => parseMoment(value),
   parseLiteral(node) {
-    return parseMoment(node.kind === Kind.STRING ? node.value : null);
+    return parseMoment(node.kind === Kind.STRING ? node.value : null, node);
   },
 });
 
 /** Date, time and offset of RFC 3339. */
 const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i;
 
-function parseMoment(value: unknown): Date {
+function parseMoment(value: unknown, node?: ValueNode): Date {
   const moment = typeof value === "string" && rfc3339.test(value) ? new Date(value) : null;
   if (moment === null || Number.isNaN(moment.getTime())) {
-    throw new GraphQLError("DateTime must be a moment such as 2026-03-01T12:00:00Z.");
+    const message = "DateTime must be a moment such as 2026-03-01T12:00:00Z.";
+    throw new GraphQLError(message, node === undefined ? {} : { nodes: node });
   }
   return moment;
 }

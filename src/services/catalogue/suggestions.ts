@@ -19,7 +19,7 @@ interface Keyed {
 /** Slugs of the table that may have been meant, best first: those that the text finds by search, then the nearest. */
 export function suggestSlugs<Row extends Keyed>(table: Table<Row>, text: string): string[] {
   const wanted = text.slice(0, MAX_QUOTED_LENGTH).toLowerCase();
-  const matches = compileSearch(wanted);
+  const matches = /[\p{L}\p{N}]/u.test(wanted) ? compileSearch(wanted) : () => false;
   return table.rows
     .filter((row) => row.archivedAt === null)
     .map(({ slug }) => ({
