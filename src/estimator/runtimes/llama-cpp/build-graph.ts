@@ -123,12 +123,13 @@ function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean, inpu
   if (beforeFeedForward !== "post_attention_norm") {
     hidden = layer.norm("post_attention_norm", hidden);
   }
-  const attended = add(layer, hidden, residual);
+  const { residualFirst } = context.habits;
+  const attended = add(layer, hidden, residual, residualFirst === "both");
   if (!hasFeedForward) {
     return attended;
   }
   const fed = buildFeedForwardPart(layer, layer.norm(beforeFeedForward, attended), attended);
-  let result = add(layer, layer.norm("post_ffw_norm", fed), attended);
+  let result = add(layer, layer.norm("post_ffw_norm", fed), attended, residualFirst !== undefined);
   if (inputs !== null && layer.has("inp_gate.weight")) {
     result = addPerLayerInput(layer, result, inputs, isLast);
   }
@@ -137,11 +138,9 @@ function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean, inpu
     : result;
 }
 
-/** Adds what a part of a layer computed to the residual; the sum takes over its first term's memory. */
-function add(layer: LayerContext, computed: GraphNode, residual: GraphNode): GraphNode {
-  return layer.context.habits.residualFirst
-    ? layer.graph.inPlace(residual, computed)
-    : layer.graph.inPlace(computed, residual);
+/** A sum of two parts takes over its first term's memory. */
+function add(layer: LayerContext, computed: GraphNode, residual: GraphNode, residualFirst: boolean): GraphNode {
+  return residualFirst ? layer.graph.inPlace(residual, computed) : layer.graph.inPlace(computed, residual);
 }
 
 /** Attention, a recurrent mixer, or both side by side; a layer without either is a feed-forward network alone. */

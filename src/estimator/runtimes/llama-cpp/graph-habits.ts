@@ -9,8 +9,11 @@ export interface GraphHabits {
   scalesEmbedding?: boolean;
   /** Norms are LayerNorm though they have no bias; ggml does not compute these in place. */
   layerNorm?: boolean;
-  /** The residual is the first term of the sums, whose memory the sum takes over. */
-  residualFirst?: boolean;
+  /**
+   * The residual is the first term of the sum after the feed-forward part, or of both sums of a layer; the sum
+   * takes over its first term's memory.
+   */
+  residualFirst?: "feed-forward" | "both";
   /** The hidden state of every token is kept for a prediction (MTP) head, before or after the final norm. */
   keepsHidden?: "before-norm" | "after-norm";
   /** Rope factors apply to layers without a window only. */
@@ -31,8 +34,8 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   "command-r": { layerNorm: true },
   cohere2: { layerNorm: true },
   dbrx: { layerNorm: true },
-  phi3: { residualFirst: true },
-  phimoe: { residualFirst: true },
+  phi3: { residualFirst: "feed-forward" },
+  phimoe: { residualFirst: "feed-forward" },
   gemma: SCALED,
   gemma2: SCALED,
   gemma3: SCALED,
@@ -49,8 +52,8 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   granitehybrid: SCALED,
   minicpm: SCALED,
   minicpm3: SCALED,
-  lfm2: { residualFirst: true },
-  lfm2moe: { residualFirst: true },
+  lfm2: { residualFirst: "both" },
+  lfm2moe: { residualFirst: "both" },
   "kimi-linear": { latentNoRope: true },
   step35: { keepsHidden: "before-norm", ropeFactorsInFullOnly: true },
   qwen35: { keepsHidden: "after-norm" },
