@@ -22,6 +22,8 @@ const SOCKET_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 65_000;
 /** Milliseconds that requests under way have to end when the server stops. */
 const DRAIN_MS = 10_000;
+/** How often connections are looked at meanwhile whose last request has ended. */
+const DRAIN_CHECK_MS = 50;
 /** Milliseconds that a refused body is read on, so that its sender sees the refusal instead of a broken connection. */
 const DISCARD_MS = 5_000;
 
@@ -262,10 +264,11 @@ async function close(server: Server): Promise<void> {
   if (!server.listening) return;
   await new Promise<void>((resolve) => {
     const deadline = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    const check = setInterval(() => server.closeIdleConnections(), DRAIN_CHECK_MS);
     server.close(() => {
       clearTimeout(deadline);
+      clearInterval(check);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }
