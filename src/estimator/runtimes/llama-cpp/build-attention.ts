@@ -194,7 +194,10 @@ function cacheOf(
 
 function storeRows(layer: LayerContext, cache: GraphNode, rows: GraphNode, ids: GraphNode): void {
   const { graph, context } = layer;
-  const flat = graph.view(rows, rows.ne0 * rows.ne1, context.tokens);
+  const n = context.tokens;
+  const stride = rows.ne2 === n ? rows.nb2 : rows.nb1;
+  const width = (rows.ne0 * rows.ne1 * rows.ne2 * rows.ne3) / n;
+  const flat = graph.stridedView(rows, [width, n, 1, 1], [stride, stride * n, stride * n]);
   graph.expand(graph.setRows(cache, flat, ids));
 }
 

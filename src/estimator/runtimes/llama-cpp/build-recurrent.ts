@@ -42,9 +42,19 @@ function stateBuffer(layer: LayerContext, values: number): GraphNode {
 /** Copies the states of the sequences at hand out of their buffer (llama-graph.cpp, build_rs). */
 function readState(layer: LayerContext, state: GraphNode): GraphNode {
   const { graph, context } = layer;
+  clearState(layer, state);
   const rows = graph.getRows(graph.view(state, state.ne0, state.ne1), context.stateIds());
   graph.expand(rows);
   return rows;
+}
+
+/** A fresh sequence's state is cleared in its buffer first. */
+function clearState(layer: LayerContext, state: GraphNode): void {
+  const { graph } = layer;
+  const first = graph.view(state, state.ne0, 1);
+  const cleared = graph.view(first, state.ne0, 1);
+  cleared.op = Op.SET_ROWS;
+  graph.expand(cleared);
 }
 
 /** Copies a view of a result into the state buffer. */
@@ -180,6 +190,7 @@ function scan(
   sources: readonly GraphNode[],
 ): GraphNode {
   const { graph, context } = layer;
+  clearState(layer, state);
   const rows = graph.view(state, state.ne0, state.ne1);
   const scanned = graph.make(Op.PLAIN, F32, outputs + states, 1, 1, 1, rows, ...sources, context.stateIds());
   graph.expand(scanned);
