@@ -19,7 +19,8 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
   const projected = projectGrouped(layer, attention, x, gate);
   const turns = rotations(layer, attention);
   const turn = (node: GraphNode, by: GraphNode | null): GraphNode => (by === null ? node : hadamard(layer, node, by));
-  const roped = (node: GraphNode): GraphNode => (attention.noRope ? node : layer.rope(node, isWindowed));
+  const roped = (node: GraphNode): GraphNode =>
+    attention.noRope || layer.isUnrotated ? node : layer.rope(node, isWindowed);
   const rotatedQuery = turn(roped(projected.query), turns.key);
   const rotatedKey = attention.ownsNoKeys ? projected.key : turn(roped(projected.key), turns.key);
   const value = attention.ownsNoKeys ? projected.value : turn(projected.value, turns.value);
@@ -52,12 +53,7 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
 }
 
 /** A gate from the layer's input: one value per head, or one per value. */
-function gateAttention(
-  layer: LayerContext,
-  attention: GroupedAttention,
-  x: GraphNode,
-  attended: GraphNode,
-): GraphNode {
+function gateAttention(layer: LayerContext, attention: GroupedAttention, x: GraphNode, attended: GraphNode): GraphNode {
   const { graph, context } = layer;
   const gate = graph.inPlace(layer.project("attn_gate", x));
   if (gate.ne0 !== attention.heads) {
@@ -75,7 +71,10 @@ const ROTATION_UNIT = 64;
  * Matrices by which keys and values are turned before they are stored in a quantized cache
  * (llama-kv-cache.cpp, attn_rot_k and attn_rot_v); null where they are stored as they are.
  */
-function rotations(layer: LayerContext, attention: GroupedAttention): { key: GraphNode | null; value: GraphNode | null } {
+function rotations(
+  layer: LayerContext,
+  attention: GroupedAttention,
+): { key: GraphNode | null; value: GraphNode | null } {
   const { context } = layer;
   const { typeK, typeV } = context.run;
   const window = attention.window !== undefined;
@@ -308,13 +307,8 @@ export function buildLatentAttention(layer: LayerContext, attention: LatentAtten
   const compressed = layer.project("attn_kv_a_mqa", x);
   const rowBytes = (kvRank + ropeDim) * F32;
   const latent = graph.stridedView(compressed, [kvRank, n, 1, 1], [rowBytes, rowBytes * n, rowBytes * n]);
-  const ropedKey = graph.stridedView(
-    compressed,
-    [ropeDim, 1, n, 1],
-    [rowBytes, rowBytes, rowBytes * n],
-    kvRank * F32,
-  );
-  const ropes = (node: GraphNode): GraphNode => (context.habits.latentNoRope ? node : layer.rope(node, false));
+  const ropedKey = graph.stridedView(compressed, [ropeDim, 1, n, 1], [rowBytes, rowBytes, rowBytes * n], kvRank * F32);
+  const ropes = (node: GraphNode): GraphNode => (layer.isUnrotated ? node : layer.rope(node, false));
   const queryPart = ropes(ropedQuery);
   const keyPart = ropes(ropedKey);
   const normedLatent = layer.norm("attn_kv_a_norm", latent);

@@ -67,9 +67,7 @@ function buildRouted(layer: LayerContext, experts: Experts, x: GraphNode, router
     hidden = graph.make(Op.PLAIN, F32, size, used, n, 1, half(0), half(size));
   } else {
     const up = expertProduct(layer, "ffn_up_exps", perToken, ids);
-    hidden = experts.gated
-      ? graph.plain(expertProduct(layer, "ffn_gate_exps", perToken, ids), up)
-      : graph.inPlace(up);
+    hidden = experts.gated ? graph.plain(expertProduct(layer, "ffn_gate_exps", perToken, ids), up) : graph.inPlace(up);
   }
   const results = graph.inPlace(scaleExperts(layer, expertProduct(layer, "ffn_down_exps", hidden, ids), ids), weights);
   graph.expand(results);

@@ -109,6 +109,12 @@ function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean, inpu
   let residual = input;
   const normed = layer.norm("attn_norm", input, true);
   let hidden = buildMixer(layer, normed, input);
+  const isParallelMixer = block.attention !== undefined && block.recurrent !== undefined;
+  if (isParallelMixer) {
+    hidden = graph.inPlace(hidden, residual);
+    const kept = isLast ? graph.getRows(hidden, context.outputIds) : hidden;
+    return graph.inPlace(buildFeedForwardPart(layer, layer.norm("ffn_norm", kept), kept), kept);
+  }
   if (isLast) {
     hidden = graph.getRows(hidden, context.outputIds);
     residual = graph.getRows(residual, context.outputIds);
@@ -147,8 +153,8 @@ function add(layer: LayerContext, computed: GraphNode, residual: GraphNode, resi
 function buildMixer(layer: LayerContext, normed: GraphNode, input: GraphNode): GraphNode {
   const { attention, recurrent } = layer.block;
   if (recurrent !== undefined && attention !== undefined) {
-    const mixed = buildRecurrent(layer, recurrent, normed);
-    return layer.graph.inPlace(buildAttention(layer, attention, layer.norm("attn_norm", input, true)), mixed);
+    const attended = buildAttention(layer, attention, normed);
+    return layer.graph.inPlace(attended, buildRecurrent(layer, recurrent, layer.norm("attn_norm", input, true)));
   }
   if (recurrent !== undefined) {
     return buildRecurrent(layer, recurrent, normed);
@@ -186,11 +192,7 @@ function feedForwardNorm(layer: LayerContext): "ffn_norm" | "post_attention_norm
   return layer.has("post_attention_norm.weight") ? "post_attention_norm" : "parallel";
 }
 
-function buildAttention(
-  layer: LayerContext,
-  attention: NonNullable<Block["attention"]>,
-  hidden: GraphNode,
-): GraphNode {
+function buildAttention(layer: LayerContext, attention: NonNullable<Block["attention"]>, hidden: GraphNode): GraphNode {
   switch (attention.kind) {
     case "grouped":
       return buildGroupedAttention(layer, attention, hidden);
@@ -220,12 +222,7 @@ function buildFeedForwardPart(layer: LayerContext, x: GraphNode, attended: Graph
   return graph.inPlace(dense, routed);
 }
 
-function buildOutput(
-  context: GraphContext,
-  architecture: Architecture,
-  hidden: GraphNode,
-  backend: number,
-): GraphNode {
+function buildOutput(context: GraphContext, architecture: Architecture, hidden: GraphNode, backend: number): GraphNode {
   const { graph, habits } = context;
   const width = architecture.hiddenSize;
   const pick = (node: GraphNode): GraphNode => {

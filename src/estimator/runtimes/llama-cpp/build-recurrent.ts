@@ -113,20 +113,12 @@ function buildMamba2(layer: LayerContext, mamba: Mamba2, x: GraphNode): GraphNod
   const previous = graph.view(readState(layer, convState), convKernel - 1, channels, sequences);
   const projected = layer.project("ssm_in", perSequence(layer, x));
   const rowBytes = projected.nb1;
-  const gate = graph.stridedView(
-    projected,
-    [headDim, heads, n, sequences],
-    [headDim * F32, rowBytes, projected.nb2],
-  );
+  const gate = graph.stridedView(projected, [headDim, heads, n, sequences], [headDim * F32, rowBytes, projected.nb2]);
   const mixed = rowPart(layer, projected, channels, innerSize);
   const rates = rowPart(layer, projected, heads, innerSize + channels);
   let conv = convolve(layer, convState, previous, mixed, "ssm_conv1d.weight", convKernel);
   conv = graph.inPlace(layer.bias("ssm_conv1d", conv));
-  const values = graph.stridedView(
-    conv,
-    [headDim, heads, n, sequences],
-    [headDim * F32, conv.nb1, conv.nb2],
-  );
+  const values = graph.stridedView(conv, [headDim, heads, n, sequences], [headDim * F32, conv.nb1, conv.nb2]);
   const keys = (offset: number): GraphNode =>
     graph.stridedView(conv, [stateSize, groups, n, sequences], [stateSize * F32, conv.nb1, conv.nb2], offset * F32);
   const steps = layer.bias("ssm_dt", graph.contiguous(rates));

@@ -3,6 +3,7 @@ import { HOST, type LayerPlacement } from "../../placement/place-layers.js";
 import type { PreparedModel } from "../../prepared-model.js";
 import { buildGraph, type GraphLayer } from "./build-graph.js";
 import { GraphContext } from "./graph-context.js";
+import { graphHabits, isUnrotated } from "./graph-habits.js";
 import type { RunSettings } from "./run-settings.js";
 import { scheduleGraph } from "./schedule-graph.js";
 
@@ -40,7 +41,9 @@ export function computeBuffers(input: ComputeInput): ComputeBuffers {
   const { architecture, model, run, placement } = input;
   const { deviceCount } = placement;
   const host = deviceCount;
-  const layers = (globalThis as any).process?.env.FULL ? listGraphLayers(input) : reduceLayers(listGraphLayers(input), sameLayer);
+  const layers = (globalThis as any).process?.env.FULL
+    ? listGraphLayers(input)
+    : reduceLayers(listGraphLayers(input), sameLayer);
   const context = new GraphContext(architecture, run, model.tensorBytes, host);
   const fullOffload = placement.output !== HOST && placement.layers.every((device) => device !== HOST);
   const pipelined =
@@ -67,11 +70,13 @@ export function computeBuffers(input: ComputeInput): ComputeBuffers {
 interface PlacedLayer extends GraphLayer {
   /** Bytes of its weights in host memory. */
   hostBytes: number;
+  isUnrotated: boolean;
 }
 
 function listGraphLayers(input: ComputeInput): PlacedLayer[] {
   const { architecture, model, run, placement } = input;
   const host = placement.deviceCount;
+  const habits = graphHabits(architecture);
   return architecture.layers.map((name, index) => {
     const device = placement.layers[index] ?? HOST;
     const backend = device === HOST ? host : device;
@@ -82,6 +87,7 @@ function listGraphLayers(input: ComputeInput): PlacedLayer[] {
       backend,
       cacheBackend: run.kvOffload ? backend : host,
       expertBackend,
+      isUnrotated: isUnrotated(habits, index),
       hostBytes:
         (backend === host ? (model.layout.blocks[index] ?? 0) : 0) +
         (expertBackend === host ? (model.layout.experts[index] ?? 0) : 0),
@@ -96,7 +102,8 @@ function sameLayer(a: PlacedLayer, b: PlacedLayer): boolean {
     a.backend === b.backend &&
     a.cacheBackend === b.cacheBackend &&
     a.expertBackend === b.expertBackend &&
-    a.hostBytes === b.hostBytes
+    a.hostBytes === b.hostBytes &&
+    a.isUnrotated === b.isUnrotated
   );
 }
 

@@ -2,7 +2,7 @@ import type { Architecture, Block, PlainTensor } from "../../architecture/archit
 import { type CellCount, fullCells, streamedCells, windowCells } from "../../kv-cache/cell-counts.js";
 import { describeBlockTensors } from "../../tensors/list-tensors.js";
 import { GraphBuilder } from "./graph-builder.js";
-import { type GraphHabits, graphHabits } from "./graph-habits.js";
+import { type GraphHabits, graphHabits, isUnrotated } from "./graph-habits.js";
 import { F16, F32, type GraphNode, I32, I64 } from "./graph-node.js";
 import type { RunSettings } from "./run-settings.js";
 
@@ -141,6 +141,8 @@ export class GraphContext {
 /** Builds one layer: knows where its weights are and which it has. */
 export class LayerContext {
   readonly graph: GraphBuilder;
+  /** Positions are not rotated in this layer, whatever its description says. */
+  readonly isUnrotated: boolean;
   private readonly shapes: TensorShapes;
 
   constructor(
@@ -157,6 +159,7 @@ export class LayerContext {
     readonly normBackend: number,
   ) {
     this.graph = context.graph;
+    this.isUnrotated = isUnrotated(context.habits, layer);
     this.shapes = tensorShapes(block, context.architecture.hiddenSize);
   }
 

@@ -20,8 +20,8 @@ export interface GraphHabits {
   ropeFactorsInFullOnly?: boolean;
   /** Values are normed before they are cached. */
   normsValues?: boolean;
-  /** Latent attention does not rotate positions. */
-  latentNoRope?: boolean;
+  /** Positions are not rotated: in every n-th layer, 1 for none at all. */
+  unrotatedEvery?: number;
   /** Keys and queries of the linear layers are repeated to the number of value heads. */
   repeatsKeys?: boolean;
   /** The tied output is loaded before the embedding, so that host memory holds the table twice. */
@@ -49,12 +49,16 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   },
   granite: SCALED,
   granitemoe: SCALED,
-  granitehybrid: SCALED,
+  granitehybrid: { scalesEmbedding: true, unrotatedEvery: 1 },
+  jamba: { unrotatedEvery: 1 },
+  nemotron_h: { unrotatedEvery: 1 },
+  nemotron_h_moe: { unrotatedEvery: 1 },
+  smollm3: { unrotatedEvery: 4 },
   minicpm: SCALED,
   minicpm3: SCALED,
   lfm2: { residualFirst: "both" },
   lfm2moe: { residualFirst: "both" },
-  "kimi-linear": { latentNoRope: true },
+  "kimi-linear": { unrotatedEvery: 1 },
   step35: { keepsHidden: "before-norm", ropeFactorsInFullOnly: true },
   qwen35: { keepsHidden: "after-norm" },
   qwen35moe: { keepsHidden: "after-norm" },
@@ -62,6 +66,11 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
 };
 
 const COMMON: GraphHabits = {};
+
+/** True when a layer's positions are not rotated though its description does not say so. */
+export function isUnrotated(habits: GraphHabits, layer: number): boolean {
+  return habits.unrotatedEvery !== undefined && (layer + 1) % habits.unrotatedEvery === 0;
+}
 
 export function graphHabits(architecture: Architecture): GraphHabits {
   return HABITS[architecture.ggufArchitecture ?? ""] ?? COMMON;
