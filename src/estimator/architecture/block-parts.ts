@@ -54,19 +54,16 @@ export interface AttentionOptions {
   biases?: readonly ("q" | "k" | "v" | "o")[] | undefined;
   /** Overrides of what the config's ordinary fields say. */
   shape?: Partial<GroupedAttention>;
+  /** The field that an override of `kvHeads` was read from. */
+  kvHeadsField?: string;
 }
 
-/** Heads and head widths by the usual fields, checked against one another. */
+const KV_HEADS = ["num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num"];
+
+/** Heads and head widths by the usual fields. */
 export function readHeads(config: ConfigReader): { heads: number; kvHeads: number; keyDim: number; valueDim: number } {
   const heads = headsOf(config);
-  const kvHeads =
-    config.optionalSize("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num") ?? heads;
-  if (heads % kvHeads !== 0) {
-    throw config.invalid(
-      ["num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num"],
-      `is ${kvHeads}, which does not divide the ${heads} attention heads`,
-    );
-  }
+  const kvHeads = config.optionalSize(...KV_HEADS) ?? heads;
   const keyDim = config.optionalSize("head_dim", "attention_head_dim", "kv_channels") ?? evenHeadWidth(config, heads);
   return { heads, kvHeads, keyDim, valueDim: config.optionalCount("v_head_dim") || keyDim };
 }
@@ -87,6 +84,12 @@ export function groupedAttention(config: ConfigReader, options: AttentionOptions
   const attention: GroupedAttention = { kind: "grouped", ...readHeads(config), ...options.shape };
   const hiddenSize = hiddenSizeOf(config);
   const { heads, kvHeads, keyDim, valueDim, fusedQkv } = attention;
+  if (heads % kvHeads !== 0) {
+    throw config.invalid(
+      options.kvHeadsField ?? KV_HEADS,
+      `is ${kvHeads}, which does not divide the ${heads} attention heads`,
+    );
+  }
   const widths = { q: heads * keyDim * (attention.gatedQuery ? 2 : 1), k: kvHeads * keyDim, v: kvHeads * valueDim };
   const biases = options.biases ?? [];
   const tensors: PlainTensor[] = [];

@@ -27,7 +27,17 @@ export function architectureFromConfig(config: unknown): Architecture {
   const described = family.describe(reader);
   const hasOutput = described.hasOutput && !isWithoutOutput(reader, family);
   const architecture = withEncoders({ ...described, hasOutput }, readEncoders(root, described.hiddenSize));
-  return assertArchitecture(architecture);
+  return assertPossible(architecture);
+}
+
+/** Each field alone was possible; together they may still not be (widths multiplied, parameters in all). */
+function assertPossible(architecture: Architecture): Architecture {
+  try {
+    return assertArchitecture(architecture);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.path.length === 0) throw error;
+    throw new ConfigError(`The fields of the configuration do not fit together: ${error.message}`, error.code);
+  }
 }
 
 interface TextModel {

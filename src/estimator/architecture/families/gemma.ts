@@ -216,6 +216,7 @@ function gemma4Block(config: ConfigReader, index: number, window: Window | undef
     norms(hiddenSize, FOUR_NORMS),
     groupedAttention(config, {
       queryKeyNorm: "head",
+      kvHeadsField: globalKvHeads === undefined ? "num_key_value_heads" : "num_global_key_value_heads",
       shape: {
         keyDim: width,
         valueDim: width,

@@ -98,7 +98,11 @@ const STEP35: Family = {
       const kvHeads =
         own?.optionalSize("num_attention_groups") ?? config.size("num_attention_groups", "num_key_value_heads");
       return joinParts(
-        groupedAttention(config, { queryKeyNorm: "head", shape: { heads, kvHeads, ...windowField(window) } }),
+        groupedAttention(config, {
+          queryKeyNorm: "head",
+          kvHeadsField: own ? "attention_other_setting" : "num_attention_groups",
+          shape: { heads, kvHeads, ...windowField(window) },
+        }),
         config.flag("use_head_wise_attn_gate", false) ? headGate(hiddenSize, heads) : {},
       );
     };

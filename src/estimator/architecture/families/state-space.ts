@@ -187,6 +187,10 @@ const FALCON_H1: Family = {
     if (innerSize % heads !== 0) {
       throw config.invalid("mamba_n_heads", `is ${heads}, which does not divide the inner width ${innerSize}`);
     }
+    const groups = config.size("mamba_n_groups");
+    if (innerSize % groups !== 0) {
+      throw config.invalid("mamba_n_groups", `is ${groups}, which does not divide the inner width ${innerSize}`);
+    }
     const block = joinParts(
       norms(hiddenSize, ["attn_norm", "ffn_norm"]),
       groupedAttention(config, { biases: attentionBiases(config, "qkvo") }),
@@ -196,7 +200,7 @@ const FALCON_H1: Family = {
           innerSize,
           stateSize: config.size("mamba_d_state"),
           heads,
-          groups: config.size("mamba_n_groups"),
+          groups,
           convKernel: config.size("mamba_d_conv"),
           ...(config.flag("mamba_conv_bias", true) ? {} : { convBias: false }),
           ...(config.flag("mamba_rms_norm", false) ? {} : { normed: false }),
