@@ -18,7 +18,6 @@ const SOURCES = {
   state: "llama.cpp, src/llama-memory-recurrent.cpp: one F32 state per sequence and layer",
   placement: "llama.cpp, src/llama-model.cpp, load_tensors: layers over devices by cumulative share",
   compute: "ggml, src/ggml-alloc.c and src/ggml-backend.cpp: the graph of one microbatch, allocated node by node",
-  overhead: "https://github.com/ggml-org/llama.cpp/pull/23604: driver context per process and device",
 } as const;
 
 /** Devices written out one by one before the list is cut. */
@@ -64,14 +63,6 @@ export function explainLlamaCpp(
       source: SOURCES.compute,
     },
   ];
-  if (devices.some((device) => device.overhead > 0)) {
-    steps.push({
-      title: "Fixed overhead",
-      formula: "driver context of one process on each device",
-      result: listDevices(devices, (device) => sizeText(device.overhead)).join("; "),
-      source: SOURCES.overhead,
-    });
-  }
   steps.push(...devices.slice(0, MAX_LISTED_DEVICES).map(deviceSumStep), {
     title: "Host memory",
     formula: `weights ${sizeText(memory.host.weights)} + cache ${sizeText(memory.host.kvCache)} + compute ${sizeText(memory.host.compute)}`,
@@ -205,13 +196,18 @@ function deviceSumStep(device: DeviceMemory): CalculationStep {
     `cache ${sizeText(device.kvCache)}`,
     `compute ${sizeText(device.compute)}`,
   ];
-  if (device.overhead > 0) {
-    parts.push(`overhead ${sizeText(device.overhead)}`);
-  }
   return {
     title: `Device ${device.index} (${device.device.name})`,
     formula: parts.join(" + "),
-    result: sizeText(device.total),
+    result: `${sizeText(device.total)}${capacityText(device)}`,
     source: null,
   };
+}
+
+function capacityText({ device }: DeviceMemory): string {
+  if (device.capacityBytes === null) {
+    return "";
+  }
+  const reserve = device.reserveBytes ?? 0;
+  return ` of ${sizeText(device.capacityBytes)}${reserve > 0 ? `, of which the driver's context takes ${sizeText(reserve)}` : ""}`;
 }

@@ -1,19 +1,17 @@
-import { explainLlamaCpp, explainRuleOfThumb } from "./estimate-steps.js";
 import type {
   CalculationStep,
   Device,
   DeviceMemory,
-  DeviceOverheadTable,
   EstimateRequest,
   EstimateWarning,
   KvCacheLayerGroup,
   LlamaCppSettings,
   MemoryEstimate,
 } from "./estimate.types.js";
+import { explainLlamaCpp, explainRuleOfThumb } from "./estimate-steps.js";
 import { largestFittingContext } from "./fit/largest-context.js";
 import { CELL_PADDING } from "./kv-cache/cell-counts.js";
 import type { PreparedModel } from "./prepared-model.js";
-import { LLAMA_CPP_DEVICE_OVERHEAD } from "./runtimes/llama-cpp/device-overhead.js";
 import { estimateLlamaCpp } from "./runtimes/llama-cpp/estimate-llama-cpp.js";
 import { estimateRuleOfThumb } from "./runtimes/rule-of-thumb.js";
 
@@ -28,6 +26,8 @@ export const UNLIMITED_DEVICE: Device = { name: "unlimited", capacityBytes: null
 export function estimate(request: EstimateRequest): MemoryEstimate {
   const memory = layOut(request);
   const fits = fitsDevices(request, memory.devices);
+  let maxContextTokens: number | null | undefined;
+  let steps: CalculationStep[] | undefined;
   return {
     weights: memory.model.weights,
     kvCache: { bytes: memory.cacheBytes, bytesPerToken: memory.cacheBytesPerToken, groups: memory.cacheGroups },
@@ -37,8 +37,15 @@ export function estimate(request: EstimateRequest): MemoryEstimate {
     overhead: sum(memory.devices, (device) => device.overhead),
     total: sum(memory.devices, (device) => device.total),
     fits,
-    maxContextTokens: fits === null ? null : largestFittingContext((tokens) => spareBytes(request, tokens)),
-    steps: memory.steps(),
+    // Both take work of their own and are not always asked for.
+    get maxContextTokens() {
+      maxContextTokens ??= fits === null ? null : largestFittingContext((tokens) => spareBytes(request, tokens));
+      return maxContextTokens;
+    },
+    get steps() {
+      steps ??= memory.steps();
+      return steps;
+    },
     warnings: listWarnings(request),
   };
 }
@@ -57,24 +64,21 @@ function layOut(request: EstimateRequest): MemoryLayout {
   const { runtime } = request;
   switch (runtime.kind) {
     case "llama-cpp":
-      return layOutLlamaCpp(request, runtime.settings, runtime.deviceOverheadBytes ?? LLAMA_CPP_DEVICE_OVERHEAD);
+      return layOutLlamaCpp(request, runtime.settings);
     case "rule-of-thumb":
       return layOutRuleOfThumb(request, runtime.overhead);
   }
 }
 
-function layOutLlamaCpp(
-  request: EstimateRequest,
-  settings: LlamaCppSettings,
-  overheadTable: DeviceOverheadTable,
-): MemoryLayout {
+function layOutLlamaCpp(request: EstimateRequest, settings: LlamaCppSettings): MemoryLayout {
   const devices = request.devices ?? [UNLIMITED_DEVICE];
-  const memory = estimateLlamaCpp(request, settings, devices, overheadTable);
+  const memory = estimateLlamaCpp(request, settings, devices);
   const deviceMemory = memory.devices.map((parts, index) => ({
     ...parts,
     index,
     device: devices[index] as Device,
-    total: parts.weights + parts.kvCache + parts.compute + parts.overhead,
+    overhead: 0,
+    total: parts.weights + parts.kvCache + parts.compute,
   }));
   return { ...memory, devices: deviceMemory, steps: () => explainLlamaCpp(request, memory, deviceMemory) };
 }
@@ -118,7 +122,7 @@ function fitsDevices(request: EstimateRequest, devices: readonly DeviceMemory[])
     if (device.capacityBytes === null) {
       return null;
     }
-    fits &&= total <= device.capacityBytes;
+    fits &&= total <= device.capacityBytes - (device.reserveBytes ?? 0);
   }
   return fits;
 }
@@ -127,7 +131,8 @@ function fitsDevices(request: EstimateRequest, devices: readonly DeviceMemory[])
 function spareBytes(request: EstimateRequest, contextTokens: number): number {
   const { devices } = layOut({ ...request, contextTokens });
   return devices.reduce(
-    (least, { device, total }) => Math.min(least, (device.capacityBytes ?? Number.POSITIVE_INFINITY) - total),
+    (least, { device, total }) =>
+      Math.min(least, (device.capacityBytes ?? Number.POSITIVE_INFINITY) - (device.reserveBytes ?? 0) - total),
     Number.POSITIVE_INFINITY,
   );
 }

@@ -28,18 +28,16 @@ export interface Device {
   name: string;
   /** Bytes one process can allocate; null for a device without limit. */
   capacityBytes: number | null;
-  /** Who makes it ("nvidia", "amd", "apple" ...), by which the runtime's fixed overhead is looked up. */
-  vendor?: string;
-  /** Bytes the runtime takes on it before anything is loaded; by vendor if absent, 0 on a device without limit. */
-  overheadBytes?: number;
+  /**
+   * Bytes of the capacity that the driver holds for one process (context, kernels), whatever is loaded: not part
+   * of any total, but not free either. 0 if absent.
+   */
+  reserveBytes?: number;
 }
 
 export type RuntimeRequest =
-  | { kind: "llama-cpp"; settings: LlamaCppSettings; deviceOverheadBytes?: DeviceOverheadTable }
+  | { kind: "llama-cpp"; settings: LlamaCppSettings }
   | { kind: "rule-of-thumb"; overhead: number };
-
-/** Bytes a runtime takes per device whatever the model, by vendor; `default` for the vendors not listed. */
-export type DeviceOverheadTable = Readonly<Record<string, number>> & { readonly default: number };
 
 /** llama.cpp's own switches; see the GraphQL input LlamaCppInput for their meaning. */
 export interface LlamaCppSettings {

@@ -26,9 +26,8 @@ export function smallestSet(request: EstimateRequest, device: Device, maxCount: 
       return { count, estimate: last };
     }
     // What the devices hold together never shrinks with more of them, so smaller sets need not be tried.
-    const held = last.total - last.overhead;
-    const perDevice = capacityBytes - last.overhead / count;
-    const atLeast = perDevice > 0 ? Math.ceil(held / perDevice) : Number.POSITIVE_INFINITY;
+    const perDevice = capacityBytes - (device.reserveBytes ?? 0);
+    const atLeast = perDevice > 0 ? Math.ceil(last.total / perDevice) : Number.POSITIVE_INFINITY;
     count = Math.max(count + 1, Math.min(atLeast, maxCount + 1));
   }
   return { count: null, reason: "TOO_LARGE", estimate: last };

@@ -6,8 +6,8 @@ import type {
   GroupedAttention,
   Recurrent,
 } from "../architecture/architecture.js";
-import { EstimateError } from "../estimate-error.js";
 import type { CacheType, KvCacheKind } from "../estimate.types.js";
+import { EstimateError } from "../estimate-error.js";
 import { cacheRowBytes, F32_CACHE } from "./cache-type.js";
 import { type CellCount, type CellSettings, fullCells, padCells, streamedCells, windowCells } from "./cell-counts.js";
 

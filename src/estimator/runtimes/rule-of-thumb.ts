@@ -1,5 +1,5 @@
-import { EstimateError } from "../estimate-error.js";
 import type { EstimateRequest, KvCacheLayerGroup } from "../estimate.types.js";
+import { EstimateError } from "../estimate-error.js";
 import { F16_CACHE } from "../kv-cache/cache-type.js";
 import { type LayerCache, listLayerCaches } from "../kv-cache/layer-caches.js";
 import { groupCaches, growthPerToken, layerCacheBytes } from "../kv-cache/summarize-cache.js";

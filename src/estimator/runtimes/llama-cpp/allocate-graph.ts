@@ -19,8 +19,7 @@ export function allocateGraph(
   alignments: readonly number[],
 ): number[] {
   const buffers = alignments.map((alignment) => new BufferPlan(alignment));
-  const owners = new Map<GraphNode, number>();
-  const allocator = new GraphAllocator(buffers, owners);
+  const allocator = new GraphAllocator(buffers);
   for (const { node, buffer } of leafs) {
     allocator.allocate(node, buffer);
   }
@@ -51,10 +50,7 @@ export function allocateGraph(
 }
 
 class GraphAllocator {
-  constructor(
-    private readonly buffers: readonly BufferPlan[],
-    private readonly owners: Map<GraphNode, number>,
-  ) {}
+  constructor(private readonly buffers: readonly BufferPlan[]) {}
 
   allocate(node: GraphNode, buffer: number): void {
     if (node.isExternal || node.isAllocated || node.viewOf !== null) {
@@ -68,7 +64,7 @@ class GraphAllocator {
         }
       }
     }
-    this.owners.set(node, buffer);
+    node.buffer = buffer;
     node.offset = (this.buffers[buffer] as BufferPlan).allocate(node.bytes);
   }
 
@@ -84,11 +80,10 @@ class GraphAllocator {
     ) {
       return false;
     }
-    const buffer = this.owners.get(parent) as number;
     parent.isAllocated = false;
-    this.owners.set(node, buffer);
+    node.buffer = parent.buffer;
     node.offset = parent.offset;
-    (this.buffers[buffer] as BufferPlan).releaseTail(parent.offset, parent.bytes, node.bytes);
+    (this.buffers[node.buffer] as BufferPlan).releaseTail(parent.offset, parent.bytes, node.bytes);
     return true;
   }
 
@@ -113,7 +108,7 @@ class GraphAllocator {
       return;
     }
     node.isAllocated = false;
-    (this.buffers[this.owners.get(node) as number] as BufferPlan).release(node.offset, node.bytes);
+    (this.buffers[node.buffer] as BufferPlan).release(node.offset, node.bytes);
   }
 }
 

@@ -58,8 +58,8 @@ export function buildGraph(context: GraphContext, plan: GraphPlan): void {
 function buildEmbedding(context: GraphContext): GraphNode {
   const { graph, architecture, tokens } = context;
   const width = architecture.hiddenSize;
-  const ids = graph.input(I32, tokens);
-  const ready = graph.input(F32, width, tokens);
+  const ids = context.input("token ids", I32, tokens);
+  const ready = context.input("embeddings", F32, width, tokens);
   graph.expand(ready);
   const table = graph.weight(context.host, 0, width, architecture.vocabularySize);
   const embedded = graph.getRows(table, ids);
@@ -80,8 +80,8 @@ function buildPerLayerInputs(context: GraphContext, hidden: GraphNode, backend: 
   const total = table.shape[0] ?? 1;
   const layers = architecture.layers.length;
   const width = total / layers;
-  const ids = graph.input(I32, tokens);
-  const ready = graph.input(F32, total, tokens);
+  const ids = context.input("per-layer token ids", I32, tokens);
+  const ready = context.input("per-layer embeddings", F32, total, tokens);
   graph.expand(ready);
   const looked = graph.getRows(graph.weight(context.host, 0, total, architecture.vocabularySize), ids);
   const scaled = graph.inPlace(graph.view(looked, width, layers, tokens));

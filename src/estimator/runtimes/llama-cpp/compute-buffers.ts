@@ -4,6 +4,7 @@ import type { PreparedModel } from "../../prepared-model.js";
 import { buildGraph, type GraphLayer } from "./build-graph.js";
 import { GraphContext } from "./graph-context.js";
 import { graphHabits, isUnrotated } from "./graph-habits.js";
+import { F32 } from "./graph-node.js";
 import type { RunSettings } from "./run-settings.js";
 import { scheduleGraph } from "./schedule-graph.js";
 
@@ -14,6 +15,14 @@ const HOST_ALIGNMENT = 32;
 const PIPELINE_COPIES = 4;
 /** Rows from which a device takes over operations on host weights (ggml-cuda, op_offload). */
 const OFFLOAD_ROWS = 32;
+
+/**
+ * Headroom on devices after the first of a pipeline. What crosses between devices differs by backend: CUDA hands
+ * over one activation per copy, others the first norm's result as well, and the allocator's gaps fall otherwise.
+ */
+const HANDOVER_MARGIN = 1.025;
+/** Per-layer embeddings are projected beside the output, so that all devices take part. */
+const PER_LAYER_TABLE = "per_layer_token_embd.weight";
 
 export interface ComputeInput {
   architecture: Architecture;
@@ -38,36 +47,178 @@ export interface ComputeBuffers {
  * scheduler and allocator. Layers repeat, so a few of each kind stand for all.
  */
 export function computeBuffers(input: ComputeInput): ComputeBuffers {
+  const { placement, run, architecture } = input;
+  const isOnDevices = placement.output !== HOST && placement.layers.every((device) => device !== HOST);
+  const isSeparable =
+    isOnDevices &&
+    run.kvOffload &&
+    run.cpuMoeLayers === 0 &&
+    input.assignsNorms !== false &&
+    !architecture.tensors.some((tensor) => tensor.name === PER_LAYER_TABLE);
+  return isSeparable ? separateBuffers(input) : wholeBuffers(input, isOnDevices);
+}
+
+/** With everything on devices each computes its own layers, and its buffer depends on nothing else. */
+function separateBuffers(input: ComputeInput): ComputeBuffers {
+  const { architecture, run, placement } = input;
+  const { deviceCount } = placement;
+  const layers = listGraphLayers(input);
+  const copies = isPipelined(input) ? PIPELINE_COPIES : 1;
+  const inputs = new Map<string, number>();
+  const devices = new Array<number>(deviceCount).fill(0);
+  for (let device = 0; device < deviceCount; device += 1) {
+    const own = layers.filter((layer) => layer.backend === device);
+    const ends = placement.output === device;
+    if (own.length === 0 && !ends) {
+      continue;
+    }
+    const starts = own[0]?.index === 0;
+    const part = devicePart(input, own, { starts, ends, copies });
+    devices[device] = starts || copies === 1 ? part.peak : Math.ceil(part.peak * HANDOVER_MARGIN);
+    for (const [name, bytes] of part.inputs) {
+      inputs.set(name, bytes);
+    }
+  }
+  let host = align(architecture.hiddenSize * run.tokens * F32, HOST_ALIGNMENT);
+  for (const [name, bytes] of inputs) {
+    host += (name === UNUSED_INPUT ? 1 : copies) * align(bytes, HOST_ALIGNMENT);
+  }
+  return { devices, host };
+}
+
+/** Peak of one device's buffer and the inputs its layers use. */
+interface DevicePart {
+  peak: number;
+  inputs: ReadonlyMap<string, number>;
+}
+
+interface PartEnds {
+  starts: boolean;
+  ends: boolean;
+  copies: number;
+}
+
+/** Parts of one architecture that were computed before, the oldest dropped when there are too many. */
+const knownParts = new WeakMap<Architecture, Map<string, DevicePart>>();
+const MAX_KNOWN_PARTS = 2048;
+
+function devicePart(input: ComputeInput, own: readonly PlacedLayer[], ends: PartEnds): DevicePart {
+  const { architecture } = input;
+  const layers = reduceLayers(own, sameLayer);
+  const key = partKey(input, layers, ends);
+  let known = knownParts.get(architecture);
+  if (known === undefined) {
+    known = new Map();
+    knownParts.set(architecture, known);
+  }
+  let part = known.get(key);
+  if (part === undefined) {
+    part = computePart(input, layers, ends);
+    if (known.size >= MAX_KNOWN_PARTS) {
+      known.delete(known.keys().next().value as string);
+    }
+    known.set(key, part);
+  }
+  return part;
+}
+
+function partKey(input: ComputeInput, layers: readonly PlacedLayer[], ends: PartEnds): string {
+  const { run } = input;
+  const kinds = layers.map((layer) => `${layer.blockName}${layer.isUnrotated ? "*" : ""}`).join(",");
+  const cache = run.cache;
+  return [
+    kinds,
+    ends.starts,
+    ends.ends,
+    ends.copies,
+    run.tokens,
+    run.outputRows,
+    run.flashAttention,
+    cache.contextTokens,
+    cache.sequences,
+    cache.unified,
+    cache.swaFull,
+    cache.ubatchTokens,
+    run.typeK.slug,
+    run.typeV.slug,
+  ].join("|");
+}
+
+/** Ready-made embeddings are allocated beside the token ids, but no operation reads them: no copies are kept. */
+const UNUSED_INPUT = "embeddings";
+
+/** This device, the one before it, and the host. */
+const OWN_BACKEND = 0;
+const PREVIOUS_BACKEND = 1;
+const PART_HOST = 2;
+
+function computePart(input: ComputeInput, layers: readonly PlacedLayer[], ends: PartEnds): DevicePart {
+  const context = new GraphContext(input.architecture, input.run, input.model.tensorBytes, PART_HOST);
+  buildGraph(context, {
+    layers: layers.map((layer) => ({
+      ...layer,
+      backend: OWN_BACKEND,
+      cacheBackend: OWN_BACKEND,
+      expertBackend: OWN_BACKEND,
+    })),
+    outputBackend: OWN_BACKEND,
+    start: ends.starts ? "embedding" : "activation",
+    startBackend: PREVIOUS_BACKEND,
+    ends: ends.ends,
+    assignsNorms: true,
+  });
+  const peaks = scheduleGraph(context.graph, {
+    backendCount: PART_HOST + 1,
+    copies: ends.copies,
+    alignments: [DEVICE_ALIGNMENT, DEVICE_ALIGNMENT, HOST_ALIGNMENT],
+    offloadRows: 0,
+  });
+  return { peak: peaks[OWN_BACKEND] ?? 0, inputs: context.inputBytes };
+}
+
+/** The whole graph at once, for layers that share work between devices and host. */
+function wholeBuffers(input: ComputeInput, isOnDevices: boolean): ComputeBuffers {
   const { architecture, model, run, placement } = input;
   const { deviceCount } = placement;
   const host = deviceCount;
-  const layers = (globalThis as any).process?.env.FULL
-    ? listGraphLayers(input)
-    : reduceLayers(listGraphLayers(input), sameLayer);
   const context = new GraphContext(architecture, run, model.tensorBytes, host);
-  const fullOffload = placement.output !== HOST && placement.layers.every((device) => device !== HOST);
-  const pipelined =
-    deviceCount > 1 && fullOffload && run.splitMode === "LAYER" && run.kvOffload && run.cpuMoeLayers === 0;
   buildGraph(context, {
-    layers,
+    layers: reduceLayers(listGraphLayers(input), sameLayer),
     outputBackend: placement.output === HOST ? host : placement.output,
     start: "embedding",
     startBackend: host,
     ends: true,
-    assignsNorms: fullOffload && (input.assignsNorms ?? true),
+    assignsNorms: isOnDevices && (input.assignsNorms ?? true),
   });
   const alignments = new Array<number>(deviceCount).fill(DEVICE_ALIGNMENT);
   alignments.push(HOST_ALIGNMENT);
   const peaks = scheduleGraph(context.graph, {
     backendCount: deviceCount + 1,
-    copies: pipelined ? PIPELINE_COPIES : 1,
+    copies: isPipelined(input) ? PIPELINE_COPIES : 1,
     alignments,
     offloadRows: OFFLOAD_ROWS,
   });
   return { devices: peaks.slice(0, deviceCount), host: peaks[host] ?? 0 };
 }
 
+/** Several devices work on different microbatches at once when all layers are theirs (llama-context.cpp). */
+function isPipelined({ placement, run }: ComputeInput): boolean {
+  return (
+    placement.deviceCount > 1 &&
+    placement.output !== HOST &&
+    placement.layers.every((device) => device !== HOST) &&
+    run.splitMode === "LAYER" &&
+    run.kvOffload &&
+    run.cpuMoeLayers === 0
+  );
+}
+
+function align(bytes: number, alignment: number): number {
+  return Math.ceil(bytes / alignment) * alignment;
+}
+
 interface PlacedLayer extends GraphLayer {
+  blockName: string;
   /** Bytes of its weights in host memory. */
   hostBytes: number;
   isUnrotated: boolean;
@@ -83,6 +234,7 @@ function listGraphLayers(input: ComputeInput): PlacedLayer[] {
     const expertBackend = index < run.cpuMoeLayers ? host : backend;
     return {
       index,
+      blockName: name,
       block: architecture.blocks[name] as Block,
       backend,
       cacheBackend: run.kvOffload ? backend : host,

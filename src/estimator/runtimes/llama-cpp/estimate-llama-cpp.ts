@@ -1,17 +1,10 @@
-import type {
-  EstimateRequest,
-  KvCacheLayerGroup,
-  LlamaCppSettings,
-  DeviceOverheadTable,
-  Device,
-} from "../../estimate.types.js";
-import { listLayerCaches, type LayerCache } from "../../kv-cache/layer-caches.js";
+import type { Device, EstimateRequest, KvCacheLayerGroup, LlamaCppSettings } from "../../estimate.types.js";
+import { type LayerCache, listLayerCaches } from "../../kv-cache/layer-caches.js";
 import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
 import { HOST, type LayerPlacement, placeLayers } from "../../placement/place-layers.js";
 import { countBlocks, placeLayerBytes, placeWeights } from "../../placement/place-weights.js";
 import { type PreparedModel, prepareModel } from "../../prepared-model.js";
 import { computeBuffers } from "./compute-buffers.js";
-import { deviceOverheadBytes } from "./device-overhead.js";
 import { deviceShares, type RunSettings, runSettings } from "./run-settings.js";
 
 /** What llama.cpp allocates, place by place. All sizes are bytes. */
@@ -23,7 +16,7 @@ export interface LlamaCppMemory {
   cacheGroups: KvCacheLayerGroup[];
   cacheBytes: number;
   cacheBytesPerToken: number;
-  devices: { weights: number; kvCache: number; compute: number; overhead: number; layers: number }[];
+  devices: { weights: number; kvCache: number; compute: number; layers: number }[];
   host: { weights: number; kvCache: number; compute: number };
 }
 
@@ -37,16 +30,14 @@ export function estimateLlamaCpp(
   request: EstimateRequest,
   settings: LlamaCppSettings,
   devices: readonly Device[],
-  overheadTable: DeviceOverheadTable,
 ): LlamaCppMemory {
   const { architecture } = request;
   const run = runSettings(request, settings);
   const model = prepareModel(architecture, request.scheme);
-  const overheads = devices.map((device) => deviceOverheadBytes(device, overheadTable));
   const placement = placeLayers({
     blockCount: countBlocks(architecture),
     gpuLayers: run.gpuLayers,
-    shares: deviceShares(devices, overheads, settings),
+    shares: deviceShares(devices, settings),
   });
   const weights = placeWeights(model.layout, placement, run.cpuMoeLayers);
   const caches = listLayerCaches(architecture, run.cache);
@@ -69,7 +60,6 @@ export function estimateLlamaCpp(
       weights: weights.devices[index] ?? 0,
       kvCache: cache.devices[index] ?? 0,
       compute: compute.devices[index] ?? 0,
-      overhead: overheads[index] ?? 0,
       layers: placement.layers.filter((device) => device === index).length,
     })),
     host: { weights: weights.host, kvCache: cache.host, compute: compute.host },

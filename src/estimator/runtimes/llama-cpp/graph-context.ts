@@ -42,6 +42,8 @@ export class GraphContext {
   readonly positions: GraphNode;
   readonly outputIds: GraphNode;
   readonly habits: GraphHabits;
+  /** Bytes of every input by name: what the host keeps of each microbatch. */
+  readonly inputBytes = new Map<string, number>();
   private readonly cacheInputs = new Map<string, CacheInputs>();
   private readonly rotations = new Map<number, GraphNode>();
   private readonly ropeFactors = new Map<number, GraphNode>();
@@ -58,10 +60,17 @@ export class GraphContext {
   ) {
     this.tokens = run.tokens;
     this.streams = run.kvUnified ? 1 : run.sequences;
-    this.positions = this.graph.input(I32, this.tokens);
-    this.outputIds = this.graph.input(I32, run.outputRows);
+    this.positions = this.input("positions", I32, this.tokens);
+    this.outputIds = this.input("output ids", I32, run.outputRows);
     this.habits = graphHabits(architecture);
     this.ropeFactorsTensor = architecture.tensors.find((tensor) => tensor.name.startsWith("rope_"));
+  }
+
+  /** An input, which starts in host memory. */
+  input(name: string, elementBytes: number, ne0: number, ne1 = 1, ne2 = 1, ne3 = 1): GraphNode {
+    const node = this.graph.input(elementBytes, ne0, ne1, ne2, ne3);
+    this.inputBytes.set(name, node.bytes);
+    return node;
   }
 
   /** The Hadamard matrix that keys or values are turned by before a quantized cache, of a size. */
@@ -69,7 +78,7 @@ export class GraphContext {
     const key = size * 4 + (kind === "key" ? 2 : 0) + (window ? 1 : 0);
     let node = this.rotations.get(key);
     if (node === undefined) {
-      node = this.graph.input(F32, size, size);
+      node = this.input(`rotation ${key}`, F32, size, size);
       this.rotations.set(key, node);
     }
     return node;
@@ -95,7 +104,7 @@ export class GraphContext {
     const key = windowTokens === 0 ? "full" : "window";
     let inputs = this.cacheInputs.get(key);
     if (inputs === undefined) {
-      inputs = this.makeInputs(count, this.run.cache.valueWidth ?? 1);
+      inputs = this.makeInputs(key, count, this.run.cache.valueWidth ?? 1);
       this.cacheInputs.set(key, inputs);
     }
     return inputs;
@@ -105,20 +114,21 @@ export class GraphContext {
   streamedInputs(name: string, cells: number): CacheInputs {
     let inputs = this.cacheInputs.get(name);
     if (inputs === undefined) {
-      inputs = this.makeInputs({ cells, streams: streamedCells(this.run.cache).streams }, 1);
+      inputs = this.makeInputs(name, { cells, streams: streamedCells(this.run.cache).streams }, 1);
       this.cacheInputs.set(name, inputs);
     }
     return inputs;
   }
 
-  private makeInputs(count: CellCount, valueRowsPerToken: number): CacheInputs {
-    const { graph, tokens } = this;
+  private makeInputs(name: string, count: CellCount, valueRowsPerToken: number): CacheInputs {
+    const { tokens } = this;
     return {
       count,
       cells: count.cells,
-      keyRows: graph.input(I64, tokens),
-      valueRows: graph.input(I64, tokens * valueRowsPerToken),
-      mask: graph.input(
+      keyRows: this.input(`${name} key rows`, I64, tokens),
+      valueRows: this.input(`${name} value rows`, I64, tokens * valueRowsPerToken),
+      mask: this.input(
+        `${name} mask`,
         this.run.flashAttention ? F16 : F32,
         count.cells,
         Math.ceil(tokens / count.streams),
@@ -131,7 +141,7 @@ export class GraphContext {
   /** Which state slot belongs to which sequence. */
   stateIds(): GraphNode {
     if (this.stateRows === null) {
-      const slots = this.graph.input(I32, this.run.sequences);
+      const slots = this.input("state slots", I32, this.run.sequences);
       this.stateRows = this.graph.view(slots, this.run.sequences, 1);
     }
     return this.stateRows;

@@ -4,23 +4,24 @@
  */
 
 /** Kinds of operation, told apart only where ggml's scheduler or allocator does. */
-export const enum Op {
+export const Op = {
   /** A leaf: weight, cache or input. */
-  NONE = 0,
+  NONE: 0,
   /** Reshape, view, permute, transpose: the same memory seen otherwise. */
-  VIEW = 1,
+  VIEW: 1,
   /** May overwrite a source of the same layout (ggml-alloc.c, ggml_op_can_inplace). */
-  IN_PLACE = 2,
+  IN_PLACE: 2,
   /** Any other. */
-  PLAIN = 3,
-  MUL_MAT = 4,
-  MUL_MAT_ID = 5,
-  GET_ROWS = 6,
+  PLAIN: 3,
+  MUL_MAT: 4,
+  MUL_MAT_ID: 5,
+  GET_ROWS: 6,
   /** Writes into its destination, of which it is a view. */
-  SET_ROWS = 7,
-  ROPE = 8,
-  FLASH_ATTENTION = 9,
-}
+  SET_ROWS: 7,
+  ROPE: 8,
+  FLASH_ATTENTION: 9,
+} as const;
+export type Op = (typeof Op)[keyof typeof Op];
 
 /** Bytes of one element of the types that activations have. */
 export const F32 = 4;
@@ -58,6 +59,8 @@ export interface GraphNode {
   children: number;
   views: number;
   isAllocated: boolean;
+  /** The buffer its memory is in, and where. */
+  buffer: number;
   offset: number;
   /** Copies on other backends, by backend; made by the scheduler. */
   copies: (GraphNode[] | undefined)[] | null;
@@ -90,6 +93,7 @@ export function makeNode(op: Op, elementBytes: number, ne0: number, ne1: number,
     children: 0,
     views: 0,
     isAllocated: false,
+    buffer: -1,
     offset: 0,
     copies: null,
   };

@@ -1,5 +1,5 @@
-import { EstimateError } from "../../estimate-error.js";
 import type { CacheType, Device, EstimateRequest, LlamaCppSettings } from "../../estimate.types.js";
+import { EstimateError } from "../../estimate-error.js";
 import { F16_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
 import { fullCells } from "../../kv-cache/cell-counts.js";
 import { type CacheSettings, widestValues } from "../../kv-cache/layer-caches.js";
@@ -109,11 +109,7 @@ function requireWhole(value: number, least: number, most: number, what: string, 
  * Each device's share of the layers: as told, else in proportion to its free memory, else equal
  * (llama.cpp, `llama-model.cpp`: the default split is by free memory, read once the device is in use).
  */
-export function deviceShares(
-  devices: readonly Device[],
-  overheads: readonly number[],
-  settings: LlamaCppSettings,
-): number[] {
+export function deviceShares(devices: readonly Device[], settings: LlamaCppSettings): number[] {
   const { tensorSplit } = settings;
   if (settings.splitMode === "NONE") {
     return devices.map((_, index) => (index === 0 ? 1 : 0));
@@ -136,9 +132,12 @@ export function deviceShares(
     }
     return devices.map((_, index) => tensorSplit[index] ?? 0);
   }
-  const free = devices.map((device, index) =>
-    device.capacityBytes === null ? Number.POSITIVE_INFINITY : device.capacityBytes - (overheads[index] ?? 0),
-  );
+  const free = devices.map(freeBytes);
   const equal = free.some((bytes) => !Number.isFinite(bytes) || bytes <= 0) || free.every((bytes) => bytes === free[0]);
   return equal ? devices.map(() => EQUAL_SHARE) : free;
+}
+
+/** What a process can still allocate on a device once the driver's context is there. */
+function freeBytes(device: Device): number {
+  return device.capacityBytes === null ? Number.POSITIVE_INFINITY : device.capacityBytes - (device.reserveBytes ?? 0);
 }
