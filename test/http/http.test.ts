@@ -33,7 +33,7 @@ const post = (body: string | Uint8Array, headers: Record<string, string> = {}) =
   fetch(`${server.url}/graphql`, {
     method: "POST",
     headers: { "content-type": "application/json", ...headers },
-    body: body as BodyInit,
+    body: body as string,
   });
 const version = encodeURIComponent("{ catalogVersion }");
 const preflighted = { "apollo-require-preflight": "1" };

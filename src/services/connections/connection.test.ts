@@ -23,7 +23,7 @@ const item = fc.record({
   size: fc.option(fc.integer({ min: -2, max: 2 })),
   name: fc.constantFrom("a", "b", "é", "𝔸", "B"),
 });
-const items = fc.uniqueArray(item, { selector: ({ id }) => id, maxLength: 60 });
+const items = fc.uniqueArray<Item, string>(item, { selector: ({ id }) => id, maxLength: 60 });
 
 const direction = fc.constantFrom("ASC" as const, "DESC" as const);
 const sizeKey = direction.map((to): SortKey<Item> => ({ field: "SIZE", direction: to, valueOf: (it) => it.size }));
