@@ -1,8 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { ensureAdminToken } from "./admin-token.js";
 import { type Config, ConfigurationError, loadConfig } from "./config.js";
-import { lockDataFolder } from "./data/data-folder-lock.js";
 import { openDatabase } from "./data/database.js";
 import { DatabaseError } from "./data/database-error.js";
 import { migrate } from "./data/migrate.js";
@@ -61,11 +59,6 @@ async function start(config: Config, log: Log, closers: Closers): Promise<void> 
 /** The database, migrated and seeded, and its catalogue in memory. */
 async function openCatalogue(config: Config, log: Log, closers: Closers): Promise<CatalogueSource> {
   const onProgress = (message: string) => print(message);
-  if (config.database.kind === "embedded") {
-    await mkdir(config.dataDir, { recursive: true });
-    const lock = await lockDataFolder(config.dataDir);
-    closers.push(() => lock.release());
-  }
   const database = await openDatabase(config.database, {
     onProgress,
     onConnectionError: (error) => log.warn("a database connection broke and is replaced", error),
