@@ -70,9 +70,11 @@ afterEach(async () => {
 
 /** Opens the page as a browser does and waits until the schema is loaded and the editor shows the first query. */
 async function openPlayground(): Promise<void> {
-  const introspection = page.waitForResponse((response) => isOperation(response, "IntrospectionQuery"));
-  await page.goto(`${server.origin}/graphql`);
-  expect(await (await introspection).json()).not.toHaveProperty("errors");
+  const [introspection] = await Promise.all([
+    page.waitForResponse((response) => isOperation(response, "IntrospectionQuery")),
+    page.goto(`${server.origin}/graphql`),
+  ]);
+  expect(await introspection.json()).not.toHaveProperty("errors");
   await page.locator(".graphiql-query-editor .view-line").first().waitFor();
 }
 
@@ -89,9 +91,11 @@ function operationNameOf(query: string): string {
 
 /** Presses the execute button and returns what the server answered. */
 async function execute(operationName: string): Promise<{ data?: Record<string, unknown>; errors?: unknown[] }> {
-  const answered = page.waitForResponse((response) => isOperation(response, operationName));
-  await page.getByRole("button", { name: /^Execute query/ }).click();
-  return (await answered).json();
+  const [response] = await Promise.all([
+    page.waitForResponse((response) => isOperation(response, operationName)),
+    page.getByRole("button", { name: /^Execute query/ }).click(),
+  ]);
+  return response.json();
 }
 
 const tabNames = (): Promise<string[]> => page.getByRole("tab").allInnerTexts();
