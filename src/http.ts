@@ -7,8 +7,8 @@ import { PAGE_POLICY, setCorsHeaders, setSecurityHeaders } from "./http/headers.
 import { BodyError, readJsonBody } from "./http/read-body.js";
 import { readStaticFiles, type StaticFile, type StaticFiles } from "./http/static-files.js";
 import type { Log } from "./log.js";
-import { type Api, contextOf, type CurrentCatalogue } from "./server.js";
 import { CATALOG_VERSION_HEADER } from "./plugins/catalog-version.js";
+import { type Api, type CurrentCatalogue, contextOf } from "./server.js";
 
 /** Milliseconds for a whole request to arrive: a few MB over a slow line, but not one byte a minute. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -32,6 +32,9 @@ const PLAYGROUND_PATH = "/playground/";
 const PLAYGROUND_PAGE = "index.html";
 /** The playground's files, in the same place seen from source and compiled code. */
 const playgroundFolder = new URL("../dist/playground/", import.meta.url);
+/** What caches may do with the playground's files: those with a hash in their names never change. */
+const FOR_GOOD = "public, max-age=31536000, immutable";
+const FOR_MINUTES = "public, max-age=300";
 /** Built files carry a hash of their content in their names. */
 const hashedName = /[-.][\w-]{8,}\.\w+$/;
 
@@ -113,7 +116,7 @@ async function handle(exchange: Exchange): Promise<void> {
   if (request.method === "OPTIONS") return sendEmpty(response, 204);
   if (url.pathname.startsWith(PLAYGROUND_PATH)) return sendPlaygroundFile(exchange);
   const handler = Object.hasOwn(handlers, url.pathname) ? handlers[url.pathname] : undefined;
-  if (handler === undefined) return sendError(response, 404, "NOT_FOUND", `There is nothing at ${url.pathname}.`);
+  if (handler === undefined) return sendNotFound(response, url);
   return handler(exchange);
 }
 
@@ -169,41 +172,46 @@ async function sendResult(
 
 /** Whether a client has the version of a tag already; weak and strong tags are the same here. */
 function matches(ifNoneMatch: string | undefined, etag: string): boolean {
-  const tags = ifNoneMatch?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? [];
-  return tags.includes("*") || tags.includes(etag);
+  const strong = (tag: string) => tag.trim().replace(/^W\//, "");
+  const tags = ifNoneMatch?.split(",").map(strong) ?? [];
+  return tags.includes("*") || tags.includes(strong(etag));
 }
 
 function answerReadiness({ response, catalogue, isDraining }: Exchange): void {
-  if (isDraining()) return sendJson(response, 503, { status: "stopping" });
-  sendJson(response, 200, { status: "ready", catalogVersion: catalogue.current().version });
+  if (isDraining()) sendJson(response, 503, { status: "stopping" });
+  else sendJson(response, 200, { status: "ready", catalogVersion: catalogue.current().version });
 }
 
 function sendPlaygroundPage(exchange: Exchange): void {
   const page = exchange.files.get(PLAYGROUND_PAGE);
   exchange.response.setHeader("content-security-policy", PAGE_POLICY);
-  if (page !== undefined) return sendFile(exchange, page, "no-cache");
-  sendError(exchange.response, 404, "NOT_FOUND", "The playground is not built; `npm run build` does it.");
+  if (page !== undefined) sendFile(exchange, page, "no-cache");
+  else sendError(exchange.response, 404, "NOT_FOUND", "The playground is not built; `npm run build` does it.");
 }
 
 function sendPlaygroundFile(exchange: Exchange): void {
   const { url, files, response } = exchange;
   const name = url.pathname.slice(PLAYGROUND_PATH.length);
   const file = files.get(name);
-  if (name === "") return redirect(response, API_PATH);
-  if (file === undefined) return sendError(response, 404, "NOT_FOUND", `There is nothing at ${url.pathname}.`);
-  if (name === PLAYGROUND_PAGE) return sendPlaygroundPage(exchange);
-  sendFile(exchange, file, hashedName.test(name) ? "public, max-age=31536000, immutable" : "public, max-age=300");
+  if (name === "") redirect(response, API_PATH);
+  else if (file === undefined) sendNotFound(response, url);
+  else if (name === PLAYGROUND_PAGE) sendPlaygroundPage(exchange);
+  else sendFile(exchange, file, hashedName.test(name) ? FOR_GOOD : FOR_MINUTES);
 }
 
 function sendFile({ request, response }: Exchange, file: StaticFile, cacheControl: string): void {
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
-    return sendError(response, 405, "METHOD_NOT_ALLOWED", "This can only be read.");
+    sendError(response, 405, "METHOD_NOT_ALLOWED", "This can only be read.");
+    return;
   }
   response.setHeader("cache-control", cacheControl);
   response.setHeader("etag", file.etag);
   response.setHeader("vary", "Accept-Encoding, Accept");
-  if (matches(request.headers["if-none-match"], file.etag)) return sendEmpty(response, 304);
+  if (matches(request.headers["if-none-match"], file.etag)) {
+    sendEmpty(response, 304);
+    return;
+  }
   response.setHeader("content-type", file.contentType);
   const compress = /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""));
   if (compress) response.setHeader("content-encoding", "gzip");
@@ -226,6 +234,10 @@ function sendError(
   details: object = {},
 ): void {
   sendJson(response, status, { errors: [{ message, extensions: { code, ...details } }] });
+}
+
+function sendNotFound(response: ServerResponse, url: URL): void {
+  sendError(response, 404, "NOT_FOUND", `There is nothing at ${url.pathname}.`);
 }
 
 function sendEmpty(response: ServerResponse, status: number): void {

@@ -51,7 +51,8 @@ function readStaticFile(file: string): StaticFile {
   return {
     contentType: contentTypes[extname(file).toLowerCase()] ?? "application/octet-stream",
     content,
-    etag: `"${createHash("sha256").update(content).digest("base64url").slice(0, 22)}"`,
+    // Weak: the same for the file as it is and compressed.
+    etag: `W/"${createHash("sha256").update(content).digest("base64url").slice(0, 22)}"`,
     gzipped() {
       gzipped ??= gzipSync(content);
       return gzipped;

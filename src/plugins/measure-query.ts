@@ -53,7 +53,7 @@ type Variables = Readonly<Record<string, unknown>>;
 interface Walk {
   schema: GraphQLSchema;
   fragments: ReadonlyMap<string, FragmentDefinitionNode>;
-  valueOf: (value: ValueNode) => unknown;
+  read: (value: ValueNode) => unknown;
   /** The walk ends when there are more fields than this: fragments can multiply them without end. */
   maxFields: number;
   measure: QueryMeasure;
@@ -77,7 +77,7 @@ export function measureQuery(
         definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition]] : [],
       ),
     ),
-    valueOf: (value) => plainValue(value, variables, operation),
+    read: (value) => plainValue(value, variables, operation),
     maxFields,
     measure: { depth: 0, aliases: 0, fields: 0, cost: 0 },
   };
@@ -152,7 +152,7 @@ function measureField(walk: Walk, node: FieldNode, parent: GraphQLCompositeType,
 function multipliersOf(walk: Walk, node: FieldNode, field: GraphQLField<unknown, unknown>) {
   const given = (name: string) => {
     const argument = node.arguments?.find((candidate) => candidate.name.value === name);
-    return argument === undefined ? undefined : walk.valueOf(argument.value);
+    return argument === undefined ? undefined : walk.read(argument.value);
   };
   const list = field.args.find((argument) => multiplyingArguments.has(argument.name));
   if (list !== undefined) {

@@ -1,8 +1,8 @@
+import { encodeGlobalId } from "../services/catalogue/global-ids.js";
 import { listRows } from "../services/catalogue/list.js";
 import { measurementList } from "../services/catalogue/lists/measurements.js";
 import { modelFileList } from "../services/catalogue/lists/model-files.js";
 import { scenarioList } from "../services/catalogue/lists/scenarios.js";
-import { encodeGlobalId } from "../services/catalogue/global-ids.js";
 import { filesOfModel, measurementsOfModel, scenariosOfModel } from "../services/catalogue/relations.js";
 import type { ModelResolvers } from "./types.generated.js";
 

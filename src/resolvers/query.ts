@@ -1,3 +1,4 @@
+import { listRows } from "../services/catalogue/list.js";
 import { gpuList } from "../services/catalogue/lists/gpus.js";
 import { kvCacheTypeList } from "../services/catalogue/lists/kv-cache-types.js";
 import { measurementList } from "../services/catalogue/lists/measurements.js";
@@ -6,7 +7,6 @@ import { quantFormatList } from "../services/catalogue/lists/quant-formats.js";
 import { runtimeList } from "../services/catalogue/lists/runtimes.js";
 import { scenarioList } from "../services/catalogue/lists/scenarios.js";
 import { systemList } from "../services/catalogue/lists/systems.js";
-import { listRows } from "../services/catalogue/list.js";
 import { findNode, findNodes } from "../services/catalogue/nodes.js";
 import { estimateEach } from "../services/estimation/outcomes.js";
 import type { QueryResolvers } from "./types.generated.js";

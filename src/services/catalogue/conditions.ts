@@ -9,10 +9,10 @@ export interface Range<Value> {
 }
 
 /** Rows whose value is in the list. */
-export function isOneOf<Row, Value>(valueOf: (row: Row) => Value) {
+export function isOneOf<Row, Value>(read: (row: Row) => Value) {
   return (values: readonly Value[]) => {
     const wanted = new Set(values);
-    return (row: Row) => wanted.has(valueOf(row));
+    return (row: Row) => wanted.has(read(row));
   };
 }
 
@@ -28,11 +28,11 @@ export function isOneOfTexts<Row>(textOf: (row: Row) => string | null) {
 }
 
 /** Rows whose value is within the bounds; those without one are left out once there is a bound. */
-export function isWithin<Row, Value extends number | string>(valueOf: (row: Row) => Value | null) {
+export function isWithin<Row, Value extends number | string>(read: (row: Row) => Value | null) {
   return ({ gte, lte }: Range<Value>) =>
     (row: Row) => {
       if (gte == null && lte == null) return true;
-      const value = valueOf(row);
+      const value = read(row);
       return value !== null && (gte == null || value >= gte) && (lte == null || value <= lte);
     };
 }

@@ -1,7 +1,7 @@
 import type { Catalogue } from "../../data/catalogue.js";
+import { BadUserInputError } from "../../errors.js";
 import { type Connection, type PageArguments, paginate, type SortDirection } from "../connections/connection.js";
 import type { SortValue } from "../connections/cursor.js";
-import { BadUserInputError } from "../../errors.js";
 import { compileSearch } from "./search.js";
 
 /** Longest search: more words than any name has, few enough to test every row against. */
@@ -67,11 +67,11 @@ export function listRows<Row extends CatalogueRow, Filter extends CommonFilter, 
   const sort = args.sort ?? [];
   const keys =
     sort.length === 0
-      ? [{ field: "SLUG", direction: "ASC" as const, valueOf: (row: Row) => row.slug }]
+      ? [{ field: "SLUG", direction: "ASC" as const, read: (row: Row) => row.slug }]
       : sort.map(({ field, direction }) => ({
           field,
           direction,
-          valueOf: (row: Row) => definition.sortValues[field](row, catalogue),
+          read: (row: Row) => definition.sortValues[field](row, catalogue),
         }));
   return paginate(matching, { list: definition.name, keys, idOf: (row) => row.id }, args);
 }

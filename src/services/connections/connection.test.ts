@@ -26,8 +26,8 @@ const item = fc.record({
 const items = fc.uniqueArray<Item, string>(item, { selector: ({ id }) => id, maxLength: 60 });
 
 const direction = fc.constantFrom("ASC" as const, "DESC" as const);
-const sizeKey = direction.map((to): SortKey<Item> => ({ field: "SIZE", direction: to, valueOf: (it) => it.size }));
-const nameKey = direction.map((to): SortKey<Item> => ({ field: "NAME", direction: to, valueOf: (it) => it.name }));
+const sizeKey = direction.map((to): SortKey<Item> => ({ field: "SIZE", direction: to, read: (it) => it.size }));
+const nameKey = direction.map((to): SortKey<Item> => ({ field: "NAME", direction: to, read: (it) => it.name }));
 const keys = fc.oneof(
   fc.constant<SortKey<Item>[]>([]),
   fc.tuple(sizeKey),
@@ -42,7 +42,7 @@ const pageSize = fc.integer({ min: 1, max: 7 });
 function sorted(all: readonly Item[], { keys: list }: Order<Item>): Item[] {
   return all.toSorted((a, b) => {
     for (const key of list) {
-      const [x, y] = [key.valueOf(a), key.valueOf(b)];
+      const [x, y] = [key.read(a), key.read(b)];
       if (x === y) continue;
       if (x === null) return 1;
       if (y === null) return -1;
@@ -173,7 +173,7 @@ describe("paginate", () => {
   it("refuses cursors of another sort, another direction, another list, or with too few values", () => {
     const bySize: Order<Item> = {
       ...plain,
-      keys: [{ field: "SIZE", direction: "ASC", valueOf: (it) => it.size }],
+      keys: [{ field: "SIZE", direction: "ASC", read: (it) => it.size }],
     };
     const other = { ...plain, list: "others" };
     const cursor = paginate(hundredFifty, plain, { first: 1 }).pageInfo.endCursor;

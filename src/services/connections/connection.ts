@@ -40,7 +40,7 @@ export type SortDirection = "ASC" | "DESC";
 export interface SortKey<Item> {
   field: string;
   direction: SortDirection;
-  valueOf: (item: Item) => SortValue;
+  read: (item: Item) => SortValue;
 }
 
 /** How a list is ordered: by its keys in turn, then by id, so that no two items share a position. */
@@ -134,7 +134,7 @@ function signatureOf<Item>(order: Order<Item>): string {
 }
 
 function positionOf<Item>(item: Item, order: Order<Item>): Position {
-  return { values: order.keys.map((key) => key.valueOf(item)), id: order.idOf(item) };
+  return { values: order.keys.map((key) => key.read(item)), id: order.idOf(item) };
 }
 
 function comparePositions<Item>(a: Position, b: Position, order: Order<Item>): number {

@@ -1,8 +1,8 @@
 import type { Catalogue } from "../../../data/catalogue.js";
 import type { GpuRow } from "../../../data/rows.js";
-import type { HardwareFitModel } from "../../estimation/types.js";
 import { type Connection, type PageArguments, paginate, type SortDirection } from "../../connections/connection.js";
 import type { SortValue } from "../../connections/cursor.js";
+import type { HardwareFitModel } from "../../estimation/types.js";
 import { findAll, isOneOf, isOneOfTexts, isWithin, type Range } from "../conditions.js";
 import { requireSearch } from "../list.js";
 import { compileSearch } from "../search.js";
@@ -31,7 +31,7 @@ export interface HardwareArguments extends PageArguments {
   sort?: HardwareSort | null | undefined;
 }
 
-type Key = [direction: SortDirection, valueOf: (fit: HardwareFitModel) => SortValue];
+type Key = [direction: SortDirection, read: (fit: HardwareFitModel) => SortValue];
 
 const totalMemory = (fit: HardwareFitModel) => fit.count * fit.gpu.memoryNominalGib;
 const fewestCards: Key[] = [
@@ -83,7 +83,7 @@ export function listHardware(
     fits.filter((fit) => tests.every((test) => test(fit))),
     {
       list: "hardware",
-      keys: sorts[sort].map(([direction, valueOf], index) => ({ field: `${sort}.${index}`, direction, valueOf })),
+      keys: sorts[sort].map(([direction, read], index) => ({ field: `${sort}.${index}`, direction, read })),
       idOf: (fit) => `${fit.system?.slug ?? ""}/${fit.gpu.slug}/${fit.count}`,
     },
     args,

@@ -27,8 +27,8 @@ export function listRelatedScenarios(
     {
       list: "related",
       keys: [
-        { field: "DISTANCE", direction: "ASC", valueOf: distanceOf },
-        { field: "SLUG", direction: "ASC", valueOf: (row) => row.slug },
+        { field: "DISTANCE", direction: "ASC", read: distanceOf },
+        { field: "SLUG", direction: "ASC", read: (row) => row.slug },
       ],
       idOf: (row) => row.id,
     },
