@@ -2,7 +2,6 @@ import type { Block } from "../architecture.js";
 import {
   type AttentionOptions,
   attentionBiases,
-  type BlockPart,
   type ExpertsOptions,
   expertCountOf,
   feedForward,
@@ -17,9 +16,10 @@ import {
   sharedExperts,
 } from "../block-parts.js";
 import type { ConfigReader } from "../config-reader.js";
-import { describeDecoder, layerCountOf } from "../decoder.js";
+import { describeDecoder, layerCountOf, predictionCountOf } from "../decoder.js";
 import { expertLayers } from "../expert-layers.js";
 import type { Family } from "../family.js";
+import { predictionBlock } from "../prediction.js";
 import { layerWindows, windowField } from "../windows.js";
 
 /*
@@ -33,8 +33,8 @@ interface MixtureTraits {
   normNames?: string[];
   attention: (config: ConfigReader) => AttentionOptions;
   experts: (config: ConfigReader) => ExpertsOptions;
-  /** More tensors of layers with experts. */
-  extra?: (config: ConfigReader) => BlockPart;
+  /** Field that counts prediction blocks: dense layers that llama.cpp's converter leaves out (ERNIE 4.5). */
+  predictionCount?: string;
 }
 
 function mixture(
@@ -54,12 +54,20 @@ function mixture(
           norms(hiddenSizeOf(config), traits.normNames ?? ["attn_norm", "ffn_norm"]),
           groupedAttention(config, traits.attention(config)),
           isMixture ? routedExperts(config, traits.experts(config)) : feedForward(config),
-          isMixture ? (traits.extra?.(config) ?? {}) : {},
         );
       return describeDecoder(config, {
         gguf: traits.gguf,
         tiedByDefault: traits.tiedByDefault ?? false,
         layer: (index) => block(hasExperts[index] ?? false),
+        prediction: {
+          blocks: Array.from(
+            { length: traits.predictionCount === undefined ? 0 : predictionCountOf(config, traits.predictionCount) },
+            () => predictionBlock(block(false), hiddenSizeOf(config), { headNorm: null }),
+          ),
+          inGguf: false,
+          loadedByLlamaCpp: false,
+          cachedByLlamaCpp: false,
+        },
       });
     },
   };
@@ -309,6 +317,7 @@ export const MIXTURE_FAMILIES: readonly Family[] = [
   mixture(["ernie4_5_moe"], ["Ernie4_5_MoeForCausalLM", "Ernie4_5_MoEForCausalLM"], {
     gguf: "ernie4_5-moe",
     tiedByDefault: true,
+    predictionCount: "num_nextn_predict_layers",
     attention: (config) => ({ biases: config.flag("use_bias", false) ? ["q", "k", "v", "o"] : [] }),
     experts: (config) => ({
       routerScoreBias: config.flag("moe_use_aux_free", true),
