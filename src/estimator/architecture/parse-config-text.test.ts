@@ -61,7 +61,7 @@ describe("parseConfigText", () => {
     ]) {
       const start = performance.now();
       expect(refusalOf(text)).toBeInstanceOf(ConfigError);
-      expect(performance.now() - start).toBeLessThan(2000);
+      expect(performance.now() - start).toBeLessThan(10_000);
     }
   });
 });
