@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { DatabaseTarget } from "./data/database.js";
 import { type LogLevel, logLevels } from "./log.js";
 
@@ -10,7 +9,7 @@ export interface Config {
   /** Address to listen on. */
   host: string;
   database: DatabaseTarget;
-  /** Folder of the embedded database and of the generated admin token. */
+  /** Folder of the embedded database, its lock and the generated admin token. */
   dataDir: string;
   /** Bearer token of the first administrator; null when none was given. */
   adminToken: string | null;
@@ -38,8 +37,6 @@ const DEFAULT_PORT = 4000;
 const MAX_PORT = 65_535;
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_DATA_DIR = ".data";
-/** The embedded database's folder in the data folder. */
-const DATABASE_FOLDER = "database";
 /** Shorter tokens can be guessed. */
 const MIN_ADMIN_TOKEN_LENGTH = 16;
 
@@ -73,7 +70,7 @@ export function readConfig(environment: Environment): Config {
     host: read<string>("HOST", (text) => text, DEFAULT_HOST),
     database: read<DatabaseTarget>("DATABASE_URL", parseDatabaseUrl, {
       kind: "embedded",
-      folder: join(dataDir, DATABASE_FOLDER),
+      folder: dataDir,
     }),
     dataDir,
     adminToken: read<string | null>("ADMIN_TOKEN", parseAdminToken, null),

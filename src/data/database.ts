@@ -3,7 +3,10 @@ import { openEmbeddedDatabase } from "./embedded-database.js";
 import { openPostgresDatabase } from "./postgres-database.js";
 import type { PrismaClient } from "./prisma/client.js";
 
-/** Which database: PostgreSQL inside this process, its files in `folder`, or a server named by a URL. */
+/**
+ * Which database: PostgreSQL inside this process, its files below the data folder `folder`, which is locked while it
+ * is open; the same in memory; or a server named by a URL. `content` is what `dump` gave, to begin with.
+ */
 export type DatabaseTarget =
   | { kind: "embedded"; folder: string; content?: Blob }
   | { kind: "memory"; content?: Blob }
