@@ -20,6 +20,8 @@ export interface CacheSettings extends CellSettings {
    * widest. Absent where each layer keeps its own width.
    */
   valueWidth?: number;
+  /** The runtime does not use the latent layers' indexers and keeps no keys for them. */
+  skipsIndexer?: boolean;
 }
 
 /** One cache buffer of one layer. All sizes are bytes over all streams. */
@@ -105,7 +107,7 @@ function attentionCaches(attention: Attention, settings: CacheSettings): LayerCa
       }
       const latent = { heads: 1, width: attention.kvRank + attention.ropeDim };
       const caches = [tokenCache("LATENT", count, latent, null, settings)];
-      if (attention.indexer !== undefined) {
+      if (attention.indexer !== undefined && !settings.skipsIndexer) {
         const key = { heads: 1, width: attention.indexer.keyDim };
         caches.push(tokenCache("INDEXER", count, key, null, settings));
       }

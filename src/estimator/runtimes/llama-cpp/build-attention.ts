@@ -1,7 +1,7 @@
-import type { GroupedAttention, LatentAttention } from "../../architecture/architecture.js";
-import { cacheRowBytes, isQuantizedCache } from "../../kv-cache/cache-type.js";
+import type { GroupedAttention, Indexer, LatentAttention } from "../../architecture/architecture.js";
+import { cacheRowBytes, F32_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
 import type { CacheInputs, LayerContext } from "./graph-context.js";
-import { F16, F32, type GraphNode, Op } from "./graph-node.js";
+import { F16, F32, type GraphNode, I32, Op } from "./graph-node.js";
 
 /** Queries, keys and values ready for the cache: [dim, heads, tokens] each. */
 interface Projected {
@@ -24,6 +24,9 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
   const rotatedQuery = turn(roped(projected.query), turns.key);
   const rotatedKey = attention.ownsNoKeys ? projected.key : turn(roped(projected.key), turns.key);
   const value = attention.ownsNoKeys ? projected.value : turn(projected.value, turns.value);
+  // Blocks are selected for one sequence at a time only; several attend to everything.
+  const selects = attention.indexer !== undefined && context.run.sequences === 1 && context.run.flashAttention;
+  const masks = attention.indexer === undefined || !selects ? null : blockMasks(layer, attention.indexer, inputs, x);
   graph.expand(rotatedQuery);
   const keyCache = cacheOf(layer, inputs, context.run.typeK, attention.keyDim * attention.kvHeads);
   const valueCache = cacheOf(layer, inputs, context.run.typeV, attention.valueDim * attention.kvHeads);
@@ -33,16 +36,19 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
     storeRows(layer, keyCache, rotatedKey, inputs.keyRows);
     storeValues(layer, attention, valueCache, value, inputs.valueRows);
   }
-  let attended = attend(layer, inputs, {
-    query: rotatedQuery,
-    queryHeads: attention.heads,
-    keyCache,
-    valueCache,
-    keyDim: attention.keyDim,
-    valueDim: attention.valueDim,
-    kvHeads: attention.kvHeads,
-    decompress: null,
-  });
+  let attended =
+    masks === null
+      ? attend(layer, inputs, {
+          query: rotatedQuery,
+          queryHeads: attention.heads,
+          keyCache,
+          valueCache,
+          keyDim: attention.keyDim,
+          valueDim: attention.valueDim,
+          kvHeads: attention.kvHeads,
+          decompress: null,
+        })
+      : attendByGroup(layer, attention, inputs, rotatedQuery, { key: keyCache, value: valueCache }, masks);
   attended = turn(attended, turns.value);
   if (gate.node !== null) {
     attended = graph.inPlace(attended, graph.inPlace(gate.node));
@@ -297,10 +303,11 @@ export function buildLatentAttention(layer: LayerContext, attention: LatentAtten
   const n = context.tokens;
   const keyDim = nopeDim + ropeDim;
   const inputs = context.inputsFor(0);
-  const queries =
-    attention.queryRank === null
-      ? layer.project("attn_q", x)
-      : layer.project("attn_q_b", layer.norm("attn_q_a_norm", layer.project("attn_q_a", x)));
+  const compressedQuery = attention.queryRank === null ? x : layer.norm("attn_q_a_norm", layer.project("attn_q_a", x));
+  const indexer = context.habits.skipsIndexer ? undefined : attention.indexer;
+  const selected = indexer === undefined ? null : selectTokens(layer, indexer, attention.ropeDim, compressedQuery, x);
+  const beside = indexer === undefined ? null : queriesBeside(layer, attention, indexer, compressedQuery);
+  const queries = layer.project(attention.queryRank === null ? "attn_q" : "attn_q_b", compressedQuery);
   const strides = [keyDim * F32, keyDim * F32 * heads, keyDim * F32 * heads * n] as const;
   const plainQuery = graph.stridedView(queries, [nopeDim, heads, n, 1], strides);
   const ropedQuery = graph.stridedView(queries, [ropeDim, heads, n, 1], strides, nopeDim * F32);
@@ -330,6 +337,181 @@ export function buildLatentAttention(layer: LayerContext, attention: LatentAtten
     valueDim: kvRank,
     kvHeads: 1,
     decompress: layer.weight("attn_v_b.weight"),
+    ...(selected === null ? {} : { mask: sparseMask(layer, inputs, selected, beside) }),
   });
   return layer.project("attn_output", attended);
+}
+
+/**
+ * Sparse attention's indexer (models/deepseek32.cpp): index keys are cached, every cell is scored, and the best
+ * are picked: [topK, tokens of a stream, 1, streams].
+ */
+function selectTokens(
+  layer: LayerContext,
+  indexer: Indexer,
+  ropeDim: number,
+  compressedQuery: GraphNode,
+  x: GraphNode,
+): GraphNode {
+  const { graph, context } = layer;
+  const n = context.tokens;
+  const { heads, keyDim } = indexer;
+  const inputs = context.indexInputs();
+  const { streams } = inputs.count;
+  const perStream = Math.ceil(n / streams);
+  const rotation = context.rotation("key", false, keyDim);
+  const rotated = (rows: GraphNode, count: number): GraphNode => {
+    const strides = [keyDim * F32, keyDim * F32 * count, keyDim * F32 * count * n] as const;
+    const roped = layer.rope(graph.stridedView(rows, [ropeDim, count, n, 1], strides), false);
+    contiguousStrides(roped);
+    const plain = graph.stridedView(rows, [keyDim - ropeDim, count, n, 1], strides, ropeDim * F32);
+    return graph.mulMat(rotation, graph.concat(roped, plain, 0));
+  };
+  const query = rotated(layer.project("indexer.attn_q_b", compressedQuery), heads);
+  const key = rotated(layer.norm("indexer.k_norm", layer.project("indexer.attn_k", x)), 1);
+  const cache = cacheOf(layer, inputs, context.run.typeK, keyDim);
+  storeRows(layer, cache, key, inputs.keyRows);
+  const weights = layer.project("indexer.proj", x);
+  const scores = graph.make(
+    Op.PLAIN,
+    F32,
+    inputs.cells,
+    perStream,
+    1,
+    streams,
+    query,
+    rowsView(layer, inputs, cache, keyDim, 1),
+    weights,
+    inputs.mask,
+  );
+  return graph.make(Op.PLAIN, I32, Math.min(inputs.cells, indexer.topK), perStream, 1, streams, scores);
+}
+
+/** A mask that leaves the selected tokens only: everything masked, the selected unmasked, joined with the usual one. */
+function sparseMask(
+  layer: LayerContext,
+  inputs: CacheInputs,
+  selected: GraphNode,
+  beside: GraphNode | null,
+): GraphNode {
+  const { graph } = layer;
+  const { mask } = inputs;
+  const masked = graph.plain(mask);
+  const zeros = graph.make(Op.PLAIN, F32, 1, selected.ne0, selected.ne1, selected.ne3);
+  const cells = graph.view(masked, 1, mask.ne0, mask.ne1, mask.ne3);
+  const unmasked = graph.setRows(cells, zeros, graph.view(selected, selected.ne0, selected.ne1, selected.ne3));
+  const joined = graph.view(unmasked, mask.ne0, mask.ne1, 1, mask.ne3);
+  return beside === null ? graph.inPlace(joined, mask) : graph.inPlace(joined, mask, beside);
+}
+
+/**
+ * What measured peaks of sparse latent attention hold beside the nodes described here: about one set of queries
+ * before and after absorption and two of the indexer's (224 of 233 MiB at 512 tokens in DeepSeek-V3.2, whatever
+ * the context; July 2026 build).
+ */
+function queriesBeside(layer: LayerContext, attention: LatentAttention, indexer: Indexer, from: GraphNode): GraphNode {
+  const { heads, kvRank, ropeDim, nopeDim } = attention;
+  const width = heads * (kvRank + ropeDim) + heads * (nopeDim + ropeDim) + 2 * indexer.heads * indexer.keyDim;
+  const node = layer.graph.make(Op.PLAIN, F32, width, layer.context.tokens, 1, 1, from);
+  layer.graph.expand(node);
+  return node;
+}
+
+/** The result of an operation on a strided view is contiguous. */
+function contiguousStrides(node: GraphNode): void {
+  node.nb1 = node.nb0 * node.ne0;
+  node.nb2 = node.nb1 * node.ne1;
+  node.nb3 = node.nb2 * node.ne2;
+}
+
+/**
+ * Block-sparse attention's masks, one per index head (models/minimax-m3.cpp): every cell is scored, blocks of
+ * cells are ranked by their best score, and cells of the others are masked: [cells, tokens, index heads].
+ */
+function blockMasks(layer: LayerContext, indexer: Indexer, inputs: CacheInputs, x: GraphNode): GraphNode {
+  const { graph, context } = layer;
+  const n = context.tokens;
+  const { heads, keyDim } = indexer;
+  const query = layer.rope(
+    layer.norm("indexer.q_norm", layer.heads(layer.project("indexer.q_proj", x), keyDim, heads)),
+    false,
+  );
+  const key = layer.rope(
+    layer.norm("indexer.k_norm", layer.heads(layer.project("indexer.k_proj", x), keyDim, 1)),
+    false,
+  );
+  const cache = cacheOf(layer, inputs, F32_CACHE, keyDim);
+  storeRows(layer, cache, key, inputs.keyRows);
+  const { cells } = inputs;
+  const products = graph.make(
+    Op.PLAIN,
+    F32,
+    cells,
+    heads * n,
+    1,
+    1,
+    graph.view(cache, keyDim, cells),
+    graph.view(query, keyDim, heads * n),
+  );
+  const mask = context.run.flashAttention ? graph.make(Op.PLAIN, F32, cells, n, 1, 1, inputs.mask) : inputs.mask;
+  const copied = graph.contiguous(graph.view(products, cells, heads, n));
+  const scores = graph.plain(copied, graph.view(mask, cells, 1, n));
+  const blocks = graph.make(Op.PLAIN, F32, Math.ceil(cells / SPARSE_BLOCK_CELLS), heads, n, 1, scores);
+  // Measured peaks hold scores, copies and masks all at once.
+  const maskBytes = context.run.flashAttention ? F16 : F32;
+  return graph.make(Op.PLAIN, maskBytes, cells, n, heads, 1, blocks, inputs.mask, products, copied, scores, mask);
+}
+
+/** Cells that are selected together (MiniMax-M3, sparse_block_size). */
+const SPARSE_BLOCK_CELLS = 128;
+
+/** Attention group by group, each with a mask of its own, joined along the heads. */
+function attendByGroup(
+  layer: LayerContext,
+  attention: GroupedAttention,
+  inputs: CacheInputs,
+  query: GraphNode,
+  caches: { key: GraphNode; value: GraphNode },
+  masks: GraphNode,
+): GraphNode {
+  const { graph, context } = layer;
+  const n = context.tokens;
+  const { keyDim, valueDim, kvHeads } = attention;
+  const perGroup = attention.heads / kvHeads;
+  let joined: GraphNode | null = null;
+  for (let group = 0; group < kvHeads; group += 1) {
+    const part = graph.stridedView(
+      query,
+      [keyDim, perGroup, n, 1],
+      [query.nb1, query.nb2, query.nb3],
+      group * perGroup * query.nb1,
+    );
+    const cells = (cache: GraphNode, dim: number): GraphNode =>
+      graph.swapMiddle(
+        graph.stridedView(
+          cache,
+          [dim, 1, inputs.cells, 1],
+          [cache.nb0 * dim, cache.nb1, cache.nb2],
+          group * dim * cache.nb0,
+        ),
+      );
+    const mask = graph.view(masks, masks.ne0, masks.ne1, 1, 1, (group % masks.ne2) * masks.nb2);
+    const attended: GraphNode = graph.make(
+      Op.FLASH_ATTENTION,
+      F32,
+      valueDim,
+      perGroup,
+      n,
+      1,
+      graph.swapMiddle(part),
+      cells(caches.key, keyDim),
+      cells(caches.value, valueDim),
+      mask,
+    );
+    joined = joined === null ? attended : graph.concat(joined, attended, 1);
+  }
+  const all = joined as GraphNode;
+  const result = graph.view(all, all.ne0 * all.ne1, n);
+  graph.expand(result);
+  return result;
 }

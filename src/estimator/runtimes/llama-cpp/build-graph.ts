@@ -199,7 +199,11 @@ function buildAttention(layer: LayerContext, attention: NonNullable<Block["atten
     case "latent":
       return buildLatentAttention(layer, attention, hidden);
     case "compressed":
-      throw new EstimateError("Compressed attention is not modelled yet.", ["architecture"]);
+      throw new EstimateError(
+        `llama.cpp's memory for compressed attention (${layer.context.architecture.modelType}) is not modelled yet.`,
+        ["architecture"],
+        "ARCHITECTURE_NOT_SUPPORTED",
+      );
   }
 }
 

@@ -110,6 +110,16 @@ export class GraphContext {
     return inputs;
   }
 
+  /** Inputs of the index keys' cache, which is as long as the full one; its mask is always in half precision. */
+  indexInputs(): CacheInputs {
+    let inputs = this.cacheInputs.get("index");
+    if (inputs === undefined) {
+      inputs = this.makeInputs("index", fullCells(this.run.cache), 1, F16);
+      this.cacheInputs.set("index", inputs);
+    }
+    return inputs;
+  }
+
   /** Inputs of DeepSeek-V4's streams, by name. */
   streamedInputs(name: string, cells: number): CacheInputs {
     let inputs = this.cacheInputs.get(name);
@@ -120,21 +130,19 @@ export class GraphContext {
     return inputs;
   }
 
-  private makeInputs(name: string, count: CellCount, valueRowsPerToken: number): CacheInputs {
+  private makeInputs(
+    name: string,
+    count: CellCount,
+    valueRowsPerToken: number,
+    maskBytes = this.run.flashAttention ? F16 : F32,
+  ): CacheInputs {
     const { tokens } = this;
     return {
       count,
       cells: count.cells,
       keyRows: this.input(`${name} key rows`, I64, tokens),
       valueRows: this.input(`${name} value rows`, I64, tokens * valueRowsPerToken),
-      mask: this.input(
-        `${name} mask`,
-        this.run.flashAttention ? F16 : F32,
-        count.cells,
-        Math.ceil(tokens / count.streams),
-        1,
-        count.streams,
-      ),
+      mask: this.input(`${name} mask`, maskBytes, count.cells, Math.ceil(tokens / count.streams), 1, count.streams),
     };
   }
 

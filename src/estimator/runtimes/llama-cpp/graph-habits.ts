@@ -22,6 +22,8 @@ export interface GraphHabits {
   normsValues?: boolean;
   /** Positions are not rotated: in every n-th layer, 1 for none at all. */
   unrotatedEvery?: number;
+  /** The indexer's weights are loaded, but it is neither run nor cached. */
+  skipsIndexer?: boolean;
   /** Keys and queries of the linear layers are repeated to the number of value heads. */
   repeatsKeys?: boolean;
   /** The tied output is loaded before the embedding, so that host memory holds the table twice. */
@@ -58,6 +60,7 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   minicpm3: SCALED,
   lfm2: { residualFirst: "both" },
   lfm2moe: { residualFirst: "both" },
+  "glm-dsa": { skipsIndexer: true },
   "kimi-linear": { unrotatedEvery: 1 },
   step35: { keepsHidden: "before-norm", ropeFactorsInFullOnly: true },
   qwen35: { keepsHidden: "after-norm" },

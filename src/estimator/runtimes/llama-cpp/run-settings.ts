@@ -3,6 +3,7 @@ import { EstimateError } from "../../estimate-error.js";
 import { F16_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
 import { fullCells } from "../../kv-cache/cell-counts.js";
 import { type CacheSettings, widestValues } from "../../kv-cache/layer-caches.js";
+import { graphHabits } from "./graph-habits.js";
 
 /** Sequences llama.cpp can hold at once (`llama-cparams.h`, LLAMA_MAX_SEQ). */
 const MAX_SEQUENCES = 256;
@@ -64,6 +65,7 @@ export function runSettings(request: EstimateRequest, settings: LlamaCppSettings
     ubatchTokens: ubatch,
     typeK,
     typeV,
+    ...(graphHabits(request.architecture).skipsIndexer ? { skipsIndexer: true } : {}),
     ...(settings.flashAttention ? {} : { valueWidth: widestValues(request.architecture) }),
   };
   const cells = fullCells(cache);
