@@ -1,6 +1,7 @@
 import type { ModelRow, QuantFormatRow, ScenarioRow } from "../../data/rows.js";
-import type { Architecture, Attention, Block } from "../../estimator/architecture/architecture.js";
-import type { EstimateModel, HardwareFitModel } from "../estimation/types.js";
+import type { Architecture, Attention, Block, TensorRole } from "../../estimator/architecture/architecture.js";
+import type { KvCacheKind } from "../../estimator/estimate.types.js";
+import type { EstimateModel, HardwareFitModel, RuntimeInput } from "../estimation/types.js";
 import type { TemplateScope } from "./templates.js";
 
 /** What the scope of a scenario's templates is made from. Functions are called only when a template asks. */
@@ -11,6 +12,27 @@ export interface ScenarioFacts {
   estimate(): EstimateModel;
   /** Fewest cards first. */
   hardware(): readonly HardwareFitModel[];
+}
+
+/** llama.cpp's defaults with one of them changed; the service fills in the rest. */
+type ChangedRuntime = { llamaCpp: Partial<NonNullable<RuntimeInput["llamaCpp"]>> } | Pick<RuntimeInput, "ruleOfThumb">;
+
+/** The share that rules of thumb commonly add to weights and cache. */
+const COMMON_RULE_OF_THUMB_OVERHEAD = 0.1;
+
+/**
+ * Runtimes for comparisons, as values of the filter `estimate`:
+ * `{% assign rough = "slug" | estimate: runtime: runtimes.ruleOfThumb %}`.
+ */
+function describeRuntimes(model: ModelRow): Readonly<Record<string, ChangedRuntime>> {
+  return {
+    ruleOfThumb: { ruleOfThumb: { overhead: COMMON_RULE_OF_THUMB_OVERHEAD } },
+    withoutFlashAttention: { llamaCpp: { flashAttention: false } },
+    fullSizeWindows: { llamaCpp: { swaFull: true } },
+    expertsOnHost: { llamaCpp: { cpuMoeLayers: model.architecture.layers.length } },
+    separateSequences: { llamaCpp: { kvUnified: false } },
+    largeMicrobatch: { llamaCpp: { ubatchSize: 2048 } },
+  };
 }
 
 /**
@@ -26,6 +48,7 @@ export function createScope(facts: ScenarioFacts): TemplateScope {
     context: scenario.context,
     sequences: scenario.sequences,
     model: describeModel(model),
+    runtimes: describeRuntimes(model),
     quant: { name: quantFormat.name, slug: quantFormat.slug, bitsPerWeight: quantFormat.bitsPerWeight },
     get cache() {
       return cache();
@@ -60,25 +83,45 @@ function describeModel(model: ModelRow): object {
     layers: model.architecture.layers.length,
     experts: experts?.count ?? 0,
     expertsUsed: experts?.used ?? 0,
+    expertLayers: model.architecture.layers.filter((name) => model.architecture.blocks[name]?.experts).length,
   };
 }
 
-/** An estimate in a template's words, all sizes bytes. */
+/** An estimate in a template's words, all sizes bytes; `maxContext` and `capacity` are null without hardware. */
 export function describeEstimate(estimate: EstimateModel): object {
-  const fullest = estimate.devices.reduce((most, device) => Math.max(most, device.total), 0);
+  const { devices, weights, kvCache } = estimate;
+  const fullest = devices.reduce((most, device) => Math.max(most, device.total), 0);
+  const ofRole = (role: TensorRole) => weights.byRole.find((share) => share.role === role);
+  const cacheOf = (...kinds: KvCacheKind[]) =>
+    kvCache.layers.filter(({ kind }) => kinds.includes(kind)).reduce((sum, { size }) => sum + size, 0);
   return {
     total: estimate.total,
-    weights: estimate.weights.size,
-    bitsPerWeight: estimate.weights.bitsPerWeight,
-    parameters: estimate.weights.parameters,
-    kvCache: estimate.kvCache.size,
-    kvBytesPerToken: estimate.kvCache.bytesPerToken,
+    weights: weights.size,
+    weightsOnDevices: devices.reduce((sum, device) => sum + device.weights, 0),
+    expertWeights: ofRole("EXPERTS")?.size ?? 0,
+    expertShare: (ofRole("EXPERTS")?.size ?? 0) / weights.size,
+    bitsPerWeight: weights.bitsPerWeight,
+    parameters: weights.parameters,
+    kvCache: kvCache.size,
+    kvShare: estimate.total > 0 ? kvCache.size / estimate.total : 0,
+    kvBytesPerToken: kvCache.bytesPerToken,
+    windowedCache: cacheOf("SLIDING_WINDOW", "CHUNKED"),
+    indexerCache: cacheOf("INDEXER"),
+    stateCache: cacheOf("RECURRENT"),
     compute: estimate.compute,
     overhead: estimate.overhead,
     host: estimate.host.total,
+    hostWeights: estimate.host.weights,
     fullest,
-    devices: estimate.devices.length,
+    devices: devices.length,
+    capacity: devices.reduce<number | null>(
+      (sum, { capacity }) => (sum === null || capacity === null ? null : sum + capacity),
+      0,
+    ),
     fits: estimate.fits,
+    get maxContext() {
+      return estimate.maxContext;
+    },
   };
 }
 
@@ -91,10 +134,15 @@ export function describeFit(fit: HardwareFitModel): object {
     vendor: fit.gpu.vendor,
     system: fit.system?.name ?? null,
     count: fit.count,
+    label: fit.count === 1 ? `one ${fit.gpu.name}` : `${fit.count} x ${fit.gpu.name}`,
+    isOne: fit.count === 1,
     capacity: device?.capacity ?? 0,
     fullest: fit.devices.reduce((most, each) => Math.max(most, each.total), 0),
     headroom: fit.headroom,
     usdPerHour: fit.usdPerHour,
+    get maxContext() {
+      return fit.maxContext;
+    },
   };
 }
 
