@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import { ConfigurationError, readConfig } from "./config.js";
+
+/** The sentences about settings that cannot be used. */
+function problems(environment: Record<string, string>): readonly string[] {
+  try {
+    readConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.problems;
+  }
+  return [];
+}
+
+describe("readConfig", () => {
+  it("needs nothing", () => {
+    expect(readConfig({})).toEqual({
+      port: 4000,
+      host: "127.0.0.1",
+      database: { kind: "embedded", folder: ".data" },
+      dataDir: ".data",
+      adminToken: null,
+      corsOrigins: [],
+      logLevel: "info",
+      publicUrl: null,
+    });
+  });
+
+  it("takes empty settings for absent ones", () => {
+    const empty = { PORT: "", HOST: " ", DATABASE_URL: "", ADMIN_TOKEN: "", CORS_ORIGINS: "", LOG_LEVEL: "" };
+    expect(readConfig(empty)).toEqual(readConfig({}));
+  });
+
+  it("reads every setting", () => {
+    expect(
+      readConfig({
+        PORT: "0",
+        HOST: "0.0.0.0",
+        DATABASE_URL: "postgres://user:secret@db:5432/vramql",
+        DATA_DIR: "/data",
+        ADMIN_TOKEN: "0123456789abcdef",
+        CORS_ORIGINS: "https://a.example, http://localhost:3000,",
+        LOG_LEVEL: "DEBUG",
+        PUBLIC_URL: "https://vram.example/",
+      }),
+    ).toEqual({
+      port: 0,
+      host: "0.0.0.0",
+      database: { kind: "postgres", url: "postgres://user:secret@db:5432/vramql" },
+      dataDir: "/data",
+      adminToken: "0123456789abcdef",
+      corsOrigins: ["https://a.example", "http://localhost:3000"],
+      logLevel: "debug",
+      publicUrl: "https://vram.example",
+    });
+  });
+
+  it.each([
+    ["PORT", "65536"],
+    ["PORT", "-1"],
+    ["PORT", "80a"],
+    ["PORT", "1e3"],
+    ["DATABASE_URL", "mysql://secret@db/x"],
+    ["DATABASE_URL", "secret"],
+    ["ADMIN_TOKEN", "short-secret"],
+    ["ADMIN_TOKEN", "a secret with spaces in it"],
+    ["CORS_ORIGINS", "example.org"],
+    ["CORS_ORIGINS", "https://example.org/path"],
+    ["CORS_ORIGINS", "ftp://example.org"],
+    ["LOG_LEVEL", "loud"],
+    ["PUBLIC_URL", "vram.example"],
+  ])("refuses %s=%s in a sentence that repeats no secret", (name, value) => {
+    const [sentence, ...more] = problems({ [name]: value });
+    expect(more).toEqual([]);
+    expect(sentence).toMatch(new RegExp(`^${name} must .*\\.$`));
+    expect(sentence).not.toMatch(/secret/);
+  });
+
+  it("names every problem at once", () => {
+    expect(problems({ PORT: "x", LOG_LEVEL: "y", CORS_ORIGINS: "z" })).toHaveLength(3);
+  });
+});

@@ -1,0 +1,103 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ServerProcess, startProcess } from "./server-process.js";
+
+/** A first start creates and seeds a database, on a machine that does much else at the same time. */
+const FIRST_START_MS = 120_000;
+
+let dataDir: string;
+let first: ServerProcess;
+let address: string;
+
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), "vramql-process-"));
+  first = startProcess({ DATA_DIR: dataDir });
+  address = await first.ready;
+}, FIRST_START_MS);
+afterAll(() => {
+  first.child.kill("SIGKILL");
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+async function ask(api: string, query: string): Promise<unknown> {
+  const response = await fetch(api, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ query }),
+  });
+  return ((await response.json()) as { data: unknown }).data;
+}
+
+describe("a server's process", () => {
+  it("says where it is, and answers there out of a seeded catalogue", async () => {
+    expect(first.output()).toMatch(/^API\s+http:\/\/localhost:\d+\/graphql$/m);
+    expect(first.output()).toMatch(/^Playground\s+http/m);
+    expect(first.output()).toMatch(/^Health\s+http.*\/healthz/m);
+    const data = await ask(address, `{ model(slug: "deepseek-v3") { name } }`);
+    expect(data).toEqual({ model: { name: expect.stringContaining("DeepSeek") } });
+  });
+
+  it("shows its progress at the first start", () => {
+    expect(first.output()).toMatch(/Creating the database/);
+    expect(first.output()).toMatch(/rows/);
+  });
+
+  it("keeps the admin token it made for its owner's eyes only", () => {
+    const token = /^Admin token ([\w-]{40,})/m.exec(first.output())?.[1];
+    const file = join(dataDir, "admin-token");
+    expect(readFileSync(file, "utf8").trim()).toBe(token);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it("is refused on a data folder that another holds, in a sentence that names the other", async () => {
+    const second = startProcess({ DATA_DIR: dataDir });
+    expect(await second.ended).toBe(1);
+    expect(second.output()).toContain(`process ${first.child.pid}`);
+    expect(second.output()).not.toMatch(/^\s+at /m);
+    expect(await ask(address, "{ __typename }")).toEqual({ __typename: "Query" });
+  }, 60_000);
+
+  it("refuses settings that it cannot use, all at once", async () => {
+    const wrong = startProcess({ DATA_DIR: dataDir, PORT: "x", LOG_LEVEL: "y" });
+    expect(await wrong.ended).toBe(2);
+    expect(wrong.output()).toMatch(/^PORT must .*\nLOG_LEVEL must /m);
+  }, 60_000);
+
+  it(
+    "starts again after it was killed, with the token it had, and ends in order when asked",
+    async () => {
+      first.child.kill("SIGKILL");
+      expect(await first.ended).toBe("SIGKILL");
+      const again = startProcess({ DATA_DIR: dataDir });
+      const api = await again.ready;
+      expect(again.output()).toMatch(/^Admin token in /m);
+      expect(again.output()).not.toMatch(/Creating the database/);
+      expect(await ask(api, "{ __typename }")).toEqual({ __typename: "Query" });
+      again.child.kill("SIGTERM");
+      expect(await again.ended).toBe(0);
+    },
+    FIRST_START_MS,
+  );
+
+  it(
+    "says in a sentence that its port is taken",
+    async () => {
+      const holder = createServer();
+      await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
+      const { port } = holder.address() as AddressInfo;
+      try {
+        const refused = startProcess({ DATA_DIR: dataDir, PORT: String(port) });
+        expect(await refused.ended).toBe(1);
+        expect(refused.output()).toMatch(new RegExp(`^Port ${port} on 127.0.0.1 is in use`, "m"));
+        expect(refused.output()).not.toMatch(/^\s+at /m);
+      } finally {
+        holder.close();
+      }
+    },
+    FIRST_START_MS,
+  );
+});
