@@ -18,14 +18,31 @@ function requireSafeInteger(value: unknown, node?: ValueNode): number {
   throw new GraphQLError(message, node === undefined ? {} : { nodes: node });
 }
 
-/** Any JSON value. */
+/** Deepest JSON that is taken: a config.json has four levels, and what walks it further on may recurse. */
+const MAX_JSON_DEPTH = 100;
+
+/** Any JSON value that is not nested without end. */
 export const JsonValue = new GraphQLScalarType({
   name: "JSON",
-  parseValue: (value: unknown) => value,
+  parseValue(value: unknown) {
+    if (isDeeperThan(value, MAX_JSON_DEPTH)) {
+      throw new GraphQLError(`JSON must not be nested more than ${MAX_JSON_DEPTH} levels deep.`);
+    }
+    return value;
+  },
   parseLiteral(node, variables) {
     return valueFromASTUntyped(node, variables);
   },
 });
+
+function isDeeperThan(value: unknown, limit: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true;
+    level = level.flatMap((item) => (typeof item === "object" && item !== null ? Object.values(item) : []));
+  }
+  return false;
+}
 
 /** Moments in UTC. */
 export const DateTime = new GraphQLScalarType<Date, string>({

@@ -5,6 +5,7 @@ import { estimate as estimateMemory } from "../../estimator/estimate.js";
 import type { DeviceMemory, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { createHardwareSearch } from "./hardware-search.js";
+import { inputPathOf } from "./input-path.js";
 import { resolveRequest } from "./request.js";
 import type { ArgumentPath, DeviceEstimateModel, EstimateInput, EstimateModel, EstimationService } from "./types.js";
 
@@ -18,7 +19,8 @@ export function createEstimationService(catalogue: Catalogue): EstimationService
     try {
       return describeEstimate(request, estimateMemory(request), gpus, runtime.slug, catalogue.version);
     } catch (error) {
-      if (error instanceof EstimateError) throw new BadUserInputError(error.message, [...path, ...error.path]);
+      if (error instanceof EstimateError)
+        throw new BadUserInputError(error.message, [...path, ...inputPathOf(error.path)]);
       throw error;
     }
   }
