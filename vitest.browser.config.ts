@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/browser/**/*.test.ts"],
-    globalSetup: "test/browser/build.ts",
+    globalSetup: "test/setup/build.ts",
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

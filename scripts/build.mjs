@@ -1,11 +1,12 @@
 // Builds what is out of date: generated code, the compiled server and the playground.
 //
-//   node scripts/build.mjs             everything
-//   node scripts/build.mjs generate    only what the type checker and the tests need
+//   node scripts/build.mjs          everything
+//   node scripts/build.mjs run      what the server needs to run
+//   node scripts/build.mjs check    what the tests and the type checker need
 //
-// A step runs when the content of its inputs differs from the last successful run, or its output is gone;
-// `npm ci`, `npm start` and `npm test` call this, so nobody has to know the order.
-import { spawnSync } from "node:child_process";
+// A step runs when the content of its inputs differs from the last successful run, or its output is gone.
+// `npm start` and `npm test` call this, so nobody has to know the order.
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -13,45 +14,80 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const stamps = join(root, "node_modules/.cache/vramql-build");
+const notCompiled = /^src\/playground\/|\.test\.ts$/;
 
-const steps = [
-  {
-    name: "prisma client",
-    group: "generate",
-    inputs: ["prisma/schema.prisma", "prisma.config.ts", "package-lock.json"],
-    output: "src/data/prisma/client.ts",
-    commands: [["prisma", "generate"]],
-  },
-  {
-    name: "resolver types",
-    group: "generate",
-    inputs: ["schema.graphql", "codegen.ts", "package-lock.json"],
-    output: "src/resolvers/types.generated.ts",
-    commands: [["graphql-codegen", "--config", "codegen.ts"]],
-  },
-  {
-    name: "server",
-    group: "compile",
-    inputs: [
-      "src",
-      "schema.graphql",
-      "prisma/schema.prisma",
-      "tsconfig.json",
-      "tsconfig.build.json",
-      "package-lock.json",
-    ],
-    ignore: /^src\/(playground|data\/prisma)\/|\.test\.ts$/,
-    output: "dist/main.js",
-    commands: [["tsc", "--project", "tsconfig.build.json"]],
-  },
-  {
-    name: "playground",
-    group: "compile",
-    inputs: ["src/playground", "vite.config.ts", "package-lock.json"],
-    output: "dist/playground/index.html",
-    commands: [["vite", "build", "--logLevel", "warn"]],
-  },
+/** Steps in order; those of one stage do not need one another. */
+const stages = [
+  [
+    {
+      name: "database client",
+      goals: ["run", "check"],
+      inputs: ["prisma/schema.prisma", "prisma.config.ts", "package-lock.json"],
+      output: "src/data/prisma/client.ts",
+      run: () => runProgram("prisma", "generate"),
+    },
+    {
+      name: "resolver types",
+      goals: ["check"],
+      inputs: ["schema.graphql", "codegen.ts", "package-lock.json"],
+      output: "src/resolvers/types.generated.ts",
+      run: () => runProgram("graphql-codegen", "--config", "codegen.ts"),
+    },
+  ],
+  [
+    {
+      name: "server",
+      goals: ["run"],
+      inputs: ["src", "package-lock.json"],
+      ignore: notCompiled,
+      output: "dist/main.js",
+      run: compileServer,
+    },
+    {
+      name: "playground",
+      goals: ["run"],
+      inputs: ["src/playground", "vite.config.ts", "package-lock.json"],
+      output: "dist/playground/index.html",
+      run: () => runProgram("vite", "build", "--logLevel", "warn"),
+    },
+  ],
 ];
+
+/** File by file, so that dist/ mirrors src/; types are checked by `npm run types`. */
+async function compileServer() {
+  const { build, stop } = await import("esbuild");
+  const sources = listFiles("src").filter((path) => path.endsWith(".ts") && !notCompiled.test(path));
+  await build({
+    absWorkingDir: root,
+    entryPoints: sources,
+    outdir: "dist",
+    outbase: "src",
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    sourcemap: true,
+    logLevel: "warning",
+  });
+  await stop();
+}
+
+function runProgram(command, ...args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(join(root, "node_modules/.bin", command), args, {
+      cwd: root,
+      stdio: ["ignore", "ignore", "pipe"],
+      shell: process.platform === "win32",
+    });
+    let complaints = "";
+    child.stderr.on("data", (text) => {
+      complaints += text;
+    });
+    child.on("error", reject);
+    child.on("exit", (status) =>
+      status === 0 ? resolve() : reject(new Error(`${command} ${args.join(" ")} failed:\n${complaints}`)),
+    );
+  });
+}
 
 function listFiles(path) {
   const absolute = join(root, path);
@@ -74,31 +110,28 @@ function fingerprint(step) {
   return hash.digest("hex");
 }
 
-function run([command, ...args]) {
-  const { status, error } = spawnSync(join(root, "node_modules/.bin", command), args, {
-    cwd: root,
-    stdio: ["ignore", "ignore", "inherit"],
-    shell: process.platform === "win32",
-  });
-  if (error) throw error;
-  if (status !== 0) {
-    console.error(`build: ${command} ${args.join(" ")} failed; run it by itself to see its output`);
-    process.exit(status ?? 1);
+async function bringUpToDate(step) {
+  const stamp = join(stamps, step.name.replaceAll(" ", "-"));
+  const current = fingerprint(step);
+  if (existsSync(join(root, step.output)) && existsSync(stamp) && readFileSync(stamp, "utf8") === current) return;
+  rmSync(stamp, { force: true });
+  const started = performance.now();
+  await step.run();
+  writeFileSync(stamp, current);
+  console.log(`Built: ${step.name}, ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/** Builds what is out of date for a goal, or everything. */
+export async function buildFor(goal) {
+  mkdirSync(stamps, { recursive: true });
+  for (const stage of stages) {
+    await Promise.all(stage.filter((step) => !goal || step.goals.includes(goal)).map(bringUpToDate));
   }
 }
 
-const only = process.argv[2];
-mkdirSync(stamps, { recursive: true });
-for (const step of steps) {
-  if (only && step.group !== only) continue;
-  const stamp = join(stamps, step.name.replaceAll(" ", "-"));
-  const current = fingerprint(step);
-  const upToDate = existsSync(join(root, step.output)) && existsSync(stamp) && readFileSync(stamp, "utf8") === current;
-  if (upToDate) continue;
-  rmSync(stamp, { force: true });
-  const started = performance.now();
-  process.stdout.write(`build: ${step.name} ... `);
-  for (const command of step.commands) run(command);
-  writeFileSync(stamp, current);
-  console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`);
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  buildFor(process.argv[2]).catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
 }

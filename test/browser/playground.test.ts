@@ -4,7 +4,7 @@ import { Kind, parse } from "graphql";
 import { type Browser, type BrowserContext, chromium, type Page, type Response } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { examples } from "../../src/playground/examples.js";
-import { type RunningServer, startServer } from "./start-server.js";
+import { type RunningServer, startServer } from "../setup/built-server.js";
 
 const SCREENSHOT = fileURLToPath(new URL("../../docs/playground.png", import.meta.url));
 

@@ -10,6 +10,16 @@ import type { EstimateModel, HardwareFitModel } from "./types.js";
 /** Most cards of one kind in one machine that are searched: what the largest boxes hold. */
 export const MAX_CARDS_OF_A_KIND = 16;
 
+/** Cards of one kind in one machine, by form: a chip that shares its machine's memory is there once. */
+const CARDS_IN_ONE_MACHINE: Readonly<Record<GpuRow["form"], number>> = {
+  PCIE: MAX_CARDS_OF_A_KIND,
+  SXM: MAX_CARDS_OF_A_KIND,
+  OAM: MAX_CARDS_OF_A_KIND,
+  POD: MAX_CARDS_OF_A_KIND,
+  INTEGRATED: 1,
+  LAPTOP: 1,
+};
+
 /** Searches of one catalogue version's hardware. */
 export interface HardwareSearch {
   findAll(estimate: EstimateModel): readonly HardwareFitModel[];
@@ -29,8 +39,11 @@ export function createHardwareSearch(catalogue: Catalogue): HardwareSearch {
     const whole = new Map<string, MemoryEstimate>();
     return {
       describe: (gpu: GpuRow) => describeDevice(gpu, runtime),
-      smallestOf: (device: Device) =>
-        remember(smallest, likeness(device), () => findSmallestSet(request, device, MAX_CARDS_OF_A_KIND)),
+      smallestOf: (gpu: GpuRow) => {
+        const device = describeDevice(gpu, runtime);
+        const most = CARDS_IN_ONE_MACHINE[gpu.form];
+        return remember(smallest, `${likeness(device)} up to ${most}`, () => findSmallestSet(request, device, most));
+      },
       wholeOf: (device: Device, count: number) =>
         remember(whole, `${likeness(device)} x ${count}`, () =>
           estimateMemory({ ...request, devices: new Array<Device>(count).fill(device) }),
@@ -45,7 +58,7 @@ export function createHardwareSearch(catalogue: Catalogue): HardwareSearch {
   return {
     findAll(estimate) {
       const { describe, smallestOf, wholeOf } = searchFor(estimate);
-      const sets = gpus.flatMap((gpu) => fitOfSet(estimate.request, smallestOf(describe(gpu)), gpu) ?? []);
+      const sets = gpus.flatMap((gpu) => fitOfSet(estimate.request, smallestOf(gpu), gpu) ?? []);
       const boxes = systems.flatMap((system) => {
         const gpu = catalogue.gpus.byId.get(system.gpuId);
         if (!gpu || gpu.archivedAt !== null) return [];
@@ -55,8 +68,8 @@ export function createHardwareSearch(catalogue: Catalogue): HardwareSearch {
       return [...sets, ...boxes];
     },
     smallestSet(estimate, gpu) {
-      const { describe, smallestOf } = searchFor(estimate);
-      return fitOfSet(estimate.request, smallestOf(describe(gpu)), gpu);
+      const { smallestOf } = searchFor(estimate);
+      return fitOfSet(estimate.request, smallestOf(gpu), gpu);
     },
   };
 }
