@@ -285,6 +285,9 @@ function rowsView(layer: LayerContext, inputs: CacheInputs, cache: GraphNode, di
 /** CUDA's flash attention works on half precision: quantized K and V are expanded beside its result. */
 function halfCopies(layer: LayerContext, inputs: CacheInputs, input: AttendInput): number {
   const { typeK, typeV } = layer.context.run;
+  if (layer.cacheBackend === layer.context.host) {
+    return 0; // The processor reads quantized rows as they are.
+  }
   const rows = inputs.cells * inputs.count.streams * input.kvHeads;
   let bytes = 0;
   if (isQuantizedCache(typeK)) {
