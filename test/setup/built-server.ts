@@ -27,11 +27,11 @@ export interface BuiltServer {
 }
 
 /** Starts the built server over a data folder, without waiting for it. */
-export async function launchServer(dataDir: string, settings: Record<string, string> = {}): Promise<BuiltServer> {
+export async function launchServer(dataDir: string): Promise<BuiltServer> {
   const port = await findFreePort();
   const { DATABASE_URL: _url, ADMIN_TOKEN: _token, ...environment } = process.env;
   const child = spawn(process.execPath, [MAIN], {
-    env: { ...environment, NODE_ENV: "production", PORT: String(port), DATA_DIR: dataDir, ...settings },
+    env: { ...environment, NODE_ENV: "production", PORT: String(port), DATA_DIR: dataDir },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
