@@ -2,7 +2,7 @@ import type { AddressInfo } from "node:net";
 import type { Catalogue } from "../../../src/data/catalogue.js";
 import { createHttpService, type HttpOptions, type HttpService } from "../../../src/http.js";
 import type { Log } from "../../../src/log.js";
-import { createApi } from "../../../src/server.js";
+import { type CurrentCatalogue, createApi } from "../../../src/server.js";
 
 /** What a GraphQL response looks like to a test. */
 export interface Answer {
@@ -24,13 +24,13 @@ export interface TestServer extends HttpService {
 
 /** Starts the real server over a catalogue, on a port that the system chooses. */
 export async function startServer(
-  catalogue: Catalogue,
+  catalogue: Catalogue | CurrentCatalogue,
   options: Partial<Pick<HttpOptions, "corsOrigins" | "playground">> = {},
 ): Promise<TestServer> {
   const logged: TestServer["logged"] = [];
   const note = (message: string, error?: unknown) => void logged.push({ message, error });
   const log: Log = { error: note, warn: note, info: () => {}, debug: () => {} };
-  const source = { current: () => catalogue };
+  const source = "current" in catalogue ? catalogue : { current: () => catalogue };
   const api = createApi({ log });
   await api.start();
   const service = createHttpService({ api, catalogue: source, corsOrigins: [], log, ...options });
