@@ -32,6 +32,8 @@ export const NUMBER_FILTERS: Readonly<Record<string, (value: number) => string>>
   parameters: (value) => (value >= 1e12 ? `${twoDigits.format(value / 1e12)}T` : `${oneDigit.format(value / 1e9)}B`),
   /** A share as "12.5%". */
   percent: (share) => `${oneDigit.format(share * 100)}%`,
+  /** How many times one size is another, as "2.9". */
+  ratio: (value) => oneDigit.format(value),
   /** Bits per weight as "4.82". */
   decimal: (value) => twoDigits.format(value),
 };

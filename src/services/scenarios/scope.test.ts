@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EstimateModel, HardwareFitModel } from "../estimation/types.js";
-import { describeEstimate, describeFit } from "./scope.js";
+import { createScope, describeEstimate, describeFit, type ScenarioFacts } from "./scope.js";
 
 const GIB = 2 ** 30;
 
@@ -80,7 +80,7 @@ describe("the words of an estimate", () => {
 });
 
 describe("the words of a set of cards", () => {
-  function fit(count: number): HardwareFitModel {
+  function setOf(count: number): HardwareFitModel {
     return {
       gpu: { name: "Card", slug: "card", vendor: "Maker" },
       count,
@@ -93,7 +93,71 @@ describe("the words of a set of cards", () => {
   }
 
   it("name one card and several", () => {
-    expect(describeFit(fit(1))).toMatchObject({ label: "one Card", isOne: true, count: 1, maxContext: 9_000 });
-    expect(describeFit(fit(3))).toMatchObject({ label: "3 x Card", isOne: false, capacity: 24 * GIB });
+    expect(describeFit(setOf(1))).toMatchObject({ label: "one Card", isOne: true, count: 1, maxContext: 9_000 });
+    expect(describeFit(setOf(3))).toMatchObject({ label: "3 x Card", isOne: false, capacity: 24 * GIB });
+  });
+});
+
+describe("the words of a scenario", () => {
+  const scope = createScope({
+    scenario: { context: 8_192, sequences: 2, settings: { runtime: { llamaCpp: { cpuMoeLayers: 7 } } } },
+    model: {
+      name: "Mixture",
+      parameters: 40e9,
+      activeParameters: 4e9,
+      architecture: {
+        layers: ["dense", "moe", "moe"],
+        blocks: {
+          dense: { attention: { kind: "grouped", heads: 8, kvHeads: 2, keyDim: 64, valueDim: 64 } },
+          moe: {
+            attention: {
+              kind: "grouped",
+              heads: 8,
+              kvHeads: 2,
+              keyDim: 64,
+              valueDim: 64,
+              window: { kind: "sliding", size: 1024 },
+            },
+            experts: { count: 16, used: 2 },
+          },
+        },
+      },
+    },
+    quantFormat: { name: "Q4_K_M", slug: "q4_k_m", bitsPerWeight: 4.8 },
+    estimate: () => estimate,
+    hardware: () => [],
+  } as unknown as ScenarioFacts);
+
+  it("tell the settings it was saved with", () => {
+    expect(scope).toMatchObject({
+      context: 8_192,
+      sequences: 2,
+      settings: { runtime: { llamaCpp: { cpuMoeLayers: 7 } } },
+    });
+  });
+
+  it("count the layers that have experts, and the experts", () => {
+    expect(scope.model).toMatchObject({ layers: 3, expertLayers: 2, experts: 16, expertsUsed: 2, activeShare: 0.1 });
+  });
+
+  it("take the layer that keeps a token longest as the measure of the cache", () => {
+    expect(scope.cache).toMatchObject({
+      layers: 3,
+      fullLayers: 1,
+      windowedLayers: 2,
+      windowTokens: 1024,
+      kvHeads: 2,
+      valuesPerTokenAndLayer: 256,
+      valuesPerTokenAndLayerUncompressed: 1024,
+    });
+  });
+
+  it("offer runtimes to compare with, the experts of all layers on the host among them", () => {
+    expect(scope.runtimes).toEqual({
+      ruleOfThumb: { ruleOfThumb: { overhead: 0.1 } },
+      withoutFlashAttention: { llamaCpp: { flashAttention: false } },
+      fullSizeWindows: { llamaCpp: { swaFull: true } },
+      expertsOnHost: { llamaCpp: { cpuMoeLayers: 3 } },
+    });
   });
 });

@@ -30,8 +30,6 @@ function describeRuntimes(model: ModelRow): Readonly<Record<string, ChangedRunti
     withoutFlashAttention: { llamaCpp: { flashAttention: false } },
     fullSizeWindows: { llamaCpp: { swaFull: true } },
     expertsOnHost: { llamaCpp: { cpuMoeLayers: model.architecture.layers.length } },
-    separateSequences: { llamaCpp: { kvUnified: false } },
-    largeMicrobatch: { llamaCpp: { ubatchSize: 2048 } },
   };
 }
 
@@ -47,6 +45,7 @@ export function createScope(facts: ScenarioFacts): TemplateScope {
   return {
     context: scenario.context,
     sequences: scenario.sequences,
+    settings: scenario.settings,
     model: describeModel(model),
     runtimes: describeRuntimes(model),
     quant: { name: quantFormat.name, slug: quantFormat.slug, bitsPerWeight: quantFormat.bitsPerWeight },
