@@ -34,6 +34,8 @@ export async function openEmbeddedDatabase(
     target.kind === "memory"
       ? { engine: await PGlite.create(contentOption(target.content)), unlock: async () => {} }
       : await openLocked(target.folder, target.content, options);
+  // Dates travel without a zone between adapter and database, both meaning UTC.
+  await engine.exec("SET TIME ZONE 'UTC'");
   const description = target.kind === "memory" ? "the database in memory" : `the database in ${target.folder}`;
   const prisma = createPrismaClient(new PrismaPGlite(engine), options);
   let closed = false;

@@ -71,6 +71,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
+    // A connection kept alive could be closed here just when a worker uses it again.
+    response.setHeader("connection", "close");
     const answer = answers[pathname]?.(searchParams.get("seeded") === "true");
     (answer ?? Promise.reject(new Error(`no ${pathname}`))).then(
       (text) => response.end(text),
