@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { architectureFromConfig } from "./architecture/from-config.js";
-import { estimate } from "./estimate.js";
+import { createEqualSets, estimate } from "./estimate.js";
 import type { Device, EstimateRequest, LlamaCppSettings } from "./estimate.types.js";
 import { largestFittingContext } from "./fit/largest-context.js";
 import { smallestSet } from "./fit/smallest-set.js";
@@ -77,10 +77,10 @@ describe("DeepSeek-V3 at Q4_K_M with 131,072 tokens", () => {
   });
 
   it("six H100 are the smallest set of them", () => {
-    const set = smallestSet(request(), H100, 16);
-    expect(set.count).toBe(6);
-    expect(smallestSet(request(), H100, 5)).toMatchObject({ count: null, reason: "TOO_LARGE" });
-    expect(smallestSet(request(), UNLIMITED, 5)).toMatchObject({ count: null, reason: "NO_CAPACITY" });
+    const sets = createEqualSets(request());
+    expect(smallestSet(sets, H100, 16).count).toBe(6);
+    expect(smallestSet(sets, H100, 5)).toMatchObject({ count: null, reason: "TOO_LARGE" });
+    expect(smallestSet(sets, UNLIMITED, 5)).toMatchObject({ count: null, reason: "NO_CAPACITY" });
   });
 
   it("steps name the figures and the source of each rule", () => {
@@ -209,5 +209,27 @@ describe("warnings", () => {
       restBits: 16,
     };
     expect(codes({ scheme: checkpoint })).toEqual(["QUANT_FORMAT_NOT_LOADABLE"]);
+  });
+});
+
+describe("sets of equal devices", () => {
+  it.each(MODELS)("%s: laid out once for all capacities, as each would be by itself", (_name, architecture) => {
+    for (const settings of [{}, { cpuMoeLayers: 12 }, { gpuLayers: 20 }]) {
+      const asked = request({ architecture, contextTokens: 16_384 }, settings);
+      const sets = createEqualSets(asked);
+      for (const capacityMib of [7_805, 24_124, 81_081, 143_155]) {
+        const device: Device = { name: "card", capacityBytes: capacityMib * MIB, reserveBytes: 550 * MIB };
+        for (const count of [1, 2, 3, 6, 8]) {
+          const alone = estimate({ ...asked, devices: new Array<Device>(count).fill(device) });
+          const { devices, fits, total, host } = sets(device, count);
+          expect({ devices, fits, total, host }).toEqual({
+            devices: alone.devices,
+            fits: alone.fits,
+            total: alone.total,
+            host: alone.host,
+          });
+        }
+      }
+    }
   });
 });

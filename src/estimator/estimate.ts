@@ -24,7 +24,30 @@ export const UNLIMITED_DEVICE: Device = { name: "unlimited", capacityBytes: null
  * @throws EstimateError for settings out of range or that the runtime refuses; its `path` names the setting.
  */
 export function estimate(request: EstimateRequest): MemoryEstimate {
-  const memory = layOut(request);
+  return describe(request, layOut(request));
+}
+
+/** Memory of one request over so many of one device. */
+export type EqualSets = (device: Device, count: number) => MemoryEstimate;
+
+/**
+ * Estimates of one request over sets of equal devices. Equal devices share alike whatever their capacity, so each
+ * count is laid out once for all kinds of device.
+ */
+export function createEqualSets(request: EstimateRequest): EqualSets {
+  const layouts = new Map<number, MemoryLayout>();
+  return (device, count) => {
+    let layout = layouts.get(count);
+    if (layout === undefined) {
+      layout = layOut({ ...request, devices: new Array<Device>(count).fill(UNLIMITED_DEVICE) });
+      layouts.set(count, layout);
+    }
+    const devices = layout.devices.map((memory) => ({ ...memory, device }));
+    return describe({ ...request, devices: new Array<Device>(count).fill(device) }, { ...layout, devices });
+  };
+}
+
+function describe(request: EstimateRequest, memory: MemoryLayout): MemoryEstimate {
   const fits = fitsDevices(request, memory.devices);
   let maxContextTokens: number | null | undefined;
   let steps: CalculationStep[] | undefined;

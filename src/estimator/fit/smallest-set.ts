@@ -1,5 +1,5 @@
-import { estimate } from "../estimate.js";
-import type { Device, EstimateRequest, MemoryEstimate } from "../estimate.types.js";
+import type { EqualSets } from "../estimate.js";
+import type { Device, MemoryEstimate } from "../estimate.types.js";
 
 /** The smallest set of one card that holds a model, or why none does. */
 export type SmallestSet =
@@ -7,28 +7,23 @@ export type SmallestSet =
   | { count: null; reason: "NO_CAPACITY" | "TOO_LARGE"; estimate: MemoryEstimate | null };
 
 /**
- * The smallest number of one card whose fullest card fits, everything else as asked; counts are tried from
- * the least that could hold the total.
+ * The smallest number of one card whose fullest card fits, everything else as asked.
  *
+ * @param sets - the request over sets of equal devices (`createEqualSets`).
  * @param maxCount - sets larger than this are not tried.
  * @throws EstimateError as `estimate` does.
  */
-export function smallestSet(request: EstimateRequest, device: Device, maxCount: number): SmallestSet {
+export function smallestSet(sets: EqualSets, device: Device, maxCount: number): SmallestSet {
   const { capacityBytes } = device;
   if (capacityBytes === null || capacityBytes <= 0) {
     return { count: null, reason: "NO_CAPACITY", estimate: null };
   }
   let last: MemoryEstimate | null = null;
-  let count = 1;
-  while (count <= maxCount) {
-    last = estimate({ ...request, devices: new Array<Device>(count).fill(device) });
+  for (let count = 1; count <= maxCount; count += 1) {
+    last = sets(device, count);
     if (last.fits) {
       return { count, estimate: last };
     }
-    // What the devices hold together never shrinks with more of them, so smaller sets need not be tried.
-    const perDevice = capacityBytes - (device.reserveBytes ?? 0);
-    const atLeast = perDevice > 0 ? Math.ceil(last.total / perDevice) : Number.POSITIVE_INFINITY;
-    count = Math.max(count + 1, Math.min(atLeast, maxCount + 1));
   }
   return { count: null, reason: "TOO_LARGE", estimate: last };
 }

@@ -1,8 +1,8 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { GpuRow, SystemRow } from "../../data/rows.js";
-import { estimate as estimateMemory } from "../../estimator/estimate.js";
+import { createEqualSets, type EqualSets } from "../../estimator/estimate.js";
 import type { Device, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
-import { smallestSet as findSmallestSet, type SmallestSet } from "../../estimator/fit/smallest-set.js";
+import { smallestSet as findSmallestSet } from "../../estimator/fit/smallest-set.js";
 import { describeDevice } from "./devices.js";
 import { describeDeviceMemory } from "./estimation.js";
 import type { EstimateModel, HardwareFitModel } from "./types.js";
@@ -30,62 +30,42 @@ export interface HardwareSearch {
 export function createHardwareSearch(catalogue: Catalogue): HardwareSearch {
   const gpus = catalogue.gpus.rows.filter((gpu) => gpu.archivedAt === null);
   const systems = catalogue.systems.rows.filter((system) => system.archivedAt === null);
+  const setsOf = new WeakMap<EstimateModel, EqualSets>();
 
-  /** Answers for one estimate, by what of a card matters to it: many cards are alike. */
-  function searchFor({ request, runtime: slug }: EstimateModel) {
-    const runtime = catalogue.runtimes.bySlug.get(slug);
-    if (!runtime) throw new Error(`the catalogue has no runtime "${slug}"`);
-    const smallest = new Map<string, SmallestSet>();
-    const whole = new Map<string, MemoryEstimate>();
-    return {
-      describe: (gpu: GpuRow) => describeDevice(gpu, runtime),
-      smallestOf: (gpu: GpuRow) => {
-        const device = describeDevice(gpu, runtime);
-        const most = CARDS_IN_ONE_MACHINE[gpu.form];
-        return remember(smallest, `${likeness(device)} up to ${most}`, () => findSmallestSet(request, device, most));
-      },
-      wholeOf: (device: Device, count: number) =>
-        remember(whole, `${likeness(device)} x ${count}`, () =>
-          estimateMemory({ ...request, devices: new Array<Device>(count).fill(device) }),
-        ),
-    };
+  function equalSets(estimate: EstimateModel): EqualSets {
+    let sets = setsOf.get(estimate);
+    if (sets === undefined) {
+      sets = createEqualSets(estimate.request);
+      setsOf.set(estimate, sets);
+    }
+    return sets;
   }
 
-  function fitOfSet(request: EstimateRequest, set: SmallestSet, gpu: GpuRow): HardwareFitModel | null {
-    return set.count === null ? null : describeFit(request, set.estimate, gpu, null);
+  function describe(estimate: EstimateModel, gpu: GpuRow): Device {
+    const runtime = catalogue.runtimes.bySlug.get(estimate.runtime);
+    if (!runtime) throw new Error(`the catalogue has no runtime "${estimate.runtime}"`);
+    return describeDevice(gpu, runtime);
+  }
+
+  function smallestSet(estimate: EstimateModel, gpu: GpuRow): HardwareFitModel | null {
+    const set = findSmallestSet(equalSets(estimate), describe(estimate, gpu), CARDS_IN_ONE_MACHINE[gpu.form]);
+    return set.count === null ? null : describeFit(estimate.request, set.estimate, gpu, null);
+  }
+
+  function wholeSystem(estimate: EstimateModel, system: SystemRow): HardwareFitModel | null {
+    const gpu = catalogue.gpus.byId.get(system.gpuId);
+    if (!gpu || gpu.archivedAt !== null) return null;
+    const memory = equalSets(estimate)(describe(estimate, gpu), system.gpuCount);
+    return memory.fits ? describeFit(estimate.request, memory, gpu, system) : null;
   }
 
   return {
-    findAll(estimate) {
-      const { describe, smallestOf, wholeOf } = searchFor(estimate);
-      const sets = gpus.flatMap((gpu) => fitOfSet(estimate.request, smallestOf(gpu), gpu) ?? []);
-      const boxes = systems.flatMap((system) => {
-        const gpu = catalogue.gpus.byId.get(system.gpuId);
-        if (!gpu || gpu.archivedAt !== null) return [];
-        const memory = wholeOf(describe(gpu), system.gpuCount);
-        return memory.fits ? [describeFit(estimate.request, memory, gpu, system)] : [];
-      });
-      return [...sets, ...boxes];
-    },
-    smallestSet(estimate, gpu) {
-      const { smallestOf } = searchFor(estimate);
-      return fitOfSet(estimate.request, smallestOf(gpu), gpu);
-    },
+    findAll: (estimate) => [
+      ...gpus.flatMap((gpu) => smallestSet(estimate, gpu) ?? []),
+      ...systems.flatMap((system) => wholeSystem(estimate, system) ?? []),
+    ],
+    smallestSet,
   };
-}
-
-function remember<Value>(known: Map<string, Value>, key: string, compute: () => Value): Value {
-  let value = known.get(key);
-  if (value === undefined) {
-    value = compute();
-    known.set(key, value);
-  }
-  return value;
-}
-
-/** Two devices with the same key hold the same. */
-function likeness({ capacityBytes, reserveBytes }: Device): string {
-  return `${capacityBytes} - ${reserveBytes ?? 0}`;
 }
 
 function describeFit(
