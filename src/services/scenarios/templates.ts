@@ -3,9 +3,13 @@ import { NUMBER_FILTERS } from "./format.js";
 
 /** Longest template, in characters: several pages of text. */
 const TEMPLATE_LIMIT_CHARACTERS = 20_000;
-/** Most text one template may produce, in characters, and the time it may take, in milliseconds. */
+/** Most text one template may produce, in characters. */
 const OUTPUT_LIMIT_CHARACTERS = 200_000;
-const RENDER_LIMIT_MS = 500;
+/**
+ * Milliseconds by the clock that one template may take: only a loop without end takes so long. A placeholder computes
+ * its estimate, or searches all hardware, when it is read, and the machine may be busy with other things.
+ */
+const RENDER_LIMIT_MS = 30_000;
 /** Parsed templates kept: every text of a few hundred scenarios. */
 const PARSED_TEMPLATES_KEPT = 2_000;
 
