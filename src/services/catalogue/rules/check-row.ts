@@ -28,7 +28,9 @@ function toProblem(rules: EntityRules, issue: z.core.$ZodIssue): RowProblem {
   if (issue.code === "unrecognized_keys" && path.length === 0) {
     return { path: [issue.keys[0] ?? ""], message: `is not a field of a ${rules.label}` };
   }
-  const shown = issue.code === "custom" || issue.input === undefined ? "" : showValue(issue.input);
+  // The rules' own checks say themselves what is wrong with a whole object.
+  const isTold = issue.code === "custom" && typeof issue.input === "object";
+  const shown = isTold || issue.input === undefined ? "" : showValue(issue.input);
   return { path, message: shown === "" ? issue.message : `${issue.message}; it is ${shown}` };
 }
 

@@ -40,18 +40,21 @@ export function maybe<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullable().default(null);
 }
 
+/** A whole number; one that is missing is told apart from one that is wrong. */
+function int(message: string) {
+  return z.int({ error: ({ input }) => (input === undefined ? undefined : message) });
+}
+
 export const positive = z.number().positive("must be greater than 0");
 export const notNegative = z.number().min(0, "must not be negative");
-export const positiveInt = z
-  .int("must be a whole number")
+export const positiveInt = int("must be a whole number")
   .min(1, "must be at least 1")
   .max(MAX_INT32, `must be at most ${MAX_INT32}`);
-export const notNegativeInt = z
-  .int("must be a whole number")
+export const notNegativeInt = int("must be a whole number")
   .min(0, "must not be negative")
   .max(MAX_INT32, `must be at most ${MAX_INT32}`);
 /** A count or a size in bytes that may exceed 32 bits, up to 2^53 - 1. */
-export const positiveSafeInt = z.int("must be a whole number below 2^53").min(1, "must be at least 1");
+export const positiveSafeInt = int("must be a whole number below 2^53").min(1, "must be at least 1");
 
 /** A day, month or year: "2024-12-26", "2024-12", "2024". */
 export const date = z
