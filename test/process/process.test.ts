@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type ServerProcess, startProcess } from "./server-process.js";
 
 /** A first start creates and seeds a database, on a machine that does much else at the same time. */
@@ -74,7 +74,7 @@ describe("a server's process", () => {
       expect(await first.ended).toBe("SIGKILL");
       const again = startProcess({ DATA_DIR: dataDir });
       const api = await again.ready;
-      expect(again.output()).toMatch(/^Admin token in /m);
+      await vi.waitFor(() => expect(again.output()).toMatch(/^Admin token in /m));
       expect(again.output()).not.toMatch(/Creating the database/);
       expect(await ask(api, "{ __typename }")).toEqual({ __typename: "Query" });
       again.child.kill("SIGTERM");
