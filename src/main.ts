@@ -117,13 +117,17 @@ function explainListenError(error: NodeJS.ErrnoException, host: string, port: nu
 
 async function printWelcome(config: Config, { server }: HttpService): Promise<void> {
   const base = config.publicUrl ?? addressOf(config.host, (server.address() as AddressInfo).port);
-  print("");
-  print(`API         ${base}/graphql`);
-  print(`Playground  ${base}/graphql (in a browser)`);
-  print(`Health      ${base}/healthz, ready: ${base}/readyz`);
-  if (config.adminToken !== null || config.database.kind !== "embedded") return;
-  const { token, isNew, file } = await ensureAdminToken(config.dataDir);
-  print(isNew ? `Admin token ${token} (kept in ${file})` : `Admin token in ${file}`);
+  const lines = [
+    "",
+    `API         ${base}/graphql`,
+    `Playground  ${base}/graphql (in a browser)`,
+    `Health      ${base}/healthz, ready: ${base}/readyz`,
+  ];
+  if (config.adminToken === null && config.database.kind === "embedded") {
+    const { token, isNew, file } = await ensureAdminToken(config.dataDir);
+    lines.push(isNew ? `Admin token ${token} (kept in ${file})` : `Admin token in ${file}`);
+  }
+  print(lines.join("\n"));
 }
 
 /** An address to open: hosts that stand for all addresses are reached as localhost. */

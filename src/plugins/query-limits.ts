@@ -14,7 +14,7 @@ export const queryLimits: Readonly<QueryMeasure> = {
   aliases: 120,
   /** Every field of every type, written once, is under 400. */
   fields: 2_000,
-  /** 100 estimates, or 20 scenarios with texts and hardware (20 x 250), with room; about a second of computing. */
+  /** 100 estimates, or 20 scenarios with texts and hardware (20 x 250), with room; a few seconds of computing. */
   cost: 8_000,
 };
 

@@ -141,6 +141,17 @@ describe("estimate", () => {
     });
   });
 
+  it("of one model that cannot be estimated does not spoil the others' in a list", async () => {
+    const { data, errors } = await server.query(
+      `{ models(first: 100) { nodes { slug estimate(quant: "q4_k_m") { total { bytes } } } } }`,
+    );
+    expect(data.models.nodes).toHaveLength(100);
+    const failed = data.models.nodes.filter((node: { estimate: unknown }) => node.estimate === null);
+    expect(errors ?? []).toHaveLength(failed.length);
+    expect((errors ?? []).every((error) => error.extensions.code === "BAD_USER_INPUT")).toBe(true);
+    expect(failed.length).toBeLessThan(20);
+  });
+
   it("warns of a context above the trained one", async () => {
     const { data } = await estimate({ ...llama, context: 262_144 }, "warnings { code message }");
     expect(data.estimate.warnings).toContainEqual({

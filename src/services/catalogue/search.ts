@@ -13,7 +13,21 @@ function normalize(text: string): string {
   return text.normalize("NFKD").replace(combiningMarks, "").toLowerCase();
 }
 
+/** Prepared texts kept: all names of a catalogue several times over. */
+const TEXTS_KEPT = 50_000;
+const preparedTexts = new Map<string, SearchText>();
+
+/** Texts of the catalogue are searched again and again, and taking off accents is most of the work. */
 function prepare(text: string): SearchText {
+  const known = preparedTexts.get(text);
+  if (known !== undefined) return known;
+  const prepared = split(text);
+  if (preparedTexts.size >= TEXTS_KEPT) preparedTexts.clear();
+  preparedTexts.set(text, prepared);
+  return prepared;
+}
+
+function split(text: string): SearchText {
   const tokens = normalize(text).split(separators);
   return {
     compact: tokens.join(""),
