@@ -9,17 +9,26 @@ import { type ServerProcess, startProcess } from "./server-process.js";
 /** A first start creates and seeds a database, on a machine that does much else at the same time. */
 const FIRST_START_MS = 120_000;
 
+/** Every process of this file, so that none outlives a test that fails. */
+const started: ServerProcess[] = [];
+
+function start(settings: Record<string, string>): ServerProcess {
+  const server = startProcess(settings);
+  started.push(server);
+  return server;
+}
+
 let dataDir: string;
 let first: ServerProcess;
 let address: string;
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), "vramql-process-"));
-  first = startProcess({ DATA_DIR: dataDir });
+  first = start({ DATA_DIR: dataDir });
   address = await first.ready;
 }, FIRST_START_MS);
 afterAll(() => {
-  first.child.kill("SIGKILL");
+  for (const { child } of started) child.kill("SIGKILL");
   rmSync(dataDir, { recursive: true, force: true });
 });
 
@@ -54,7 +63,7 @@ describe("a server's process", () => {
   });
 
   it("is refused on a data folder that another holds, in a sentence that names the other", async () => {
-    const second = startProcess({ DATA_DIR: dataDir });
+    const second = start({ DATA_DIR: dataDir });
     expect(await second.ended).toBe(1);
     expect(second.output()).toContain(`process ${first.child.pid}`);
     expect(second.output()).not.toMatch(/^\s+at /m);
@@ -62,7 +71,7 @@ describe("a server's process", () => {
   }, 60_000);
 
   it("refuses settings that it cannot use, all at once", async () => {
-    const wrong = startProcess({ DATA_DIR: dataDir, PORT: "x", LOG_LEVEL: "y" });
+    const wrong = start({ DATA_DIR: dataDir, PORT: "x", LOG_LEVEL: "y" });
     expect(await wrong.ended).toBe(2);
     expect(wrong.output()).toMatch(/^PORT must .*\nLOG_LEVEL must /m);
   }, 60_000);
@@ -72,7 +81,7 @@ describe("a server's process", () => {
     async () => {
       first.child.kill("SIGKILL");
       expect(await first.ended).toBe("SIGKILL");
-      const again = startProcess({ DATA_DIR: dataDir });
+      const again = start({ DATA_DIR: dataDir });
       const api = await again.ready;
       await vi.waitFor(() => expect(again.output()).toMatch(/^Admin token in /m));
       expect(again.output()).not.toMatch(/Creating the database/);
@@ -90,7 +99,7 @@ describe("a server's process", () => {
       await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
       const { port } = holder.address() as AddressInfo;
       try {
-        const refused = startProcess({ DATA_DIR: dataDir, PORT: String(port) });
+        const refused = start({ DATA_DIR: dataDir, PORT: String(port) });
         expect(await refused.ended).toBe(1);
         expect(refused.output()).toMatch(new RegExp(`^Port ${port} on 127.0.0.1 is in use`, "m"));
         expect(refused.output()).not.toMatch(/^\s+at /m);
