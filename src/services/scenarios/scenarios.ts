@@ -26,8 +26,6 @@ export interface ScenarioService {
   render(scenario: ScenarioRow): RenderedScenario;
   /** Everything that is wrong with a scenario's settings and texts; empty when it can be saved. */
   check(scenario: ScenarioRow): ScenarioProblem[];
-  /** Scenarios of the same model first, then of its family, then of the same kind of attention; itself left out. */
-  related(scenario: ScenarioRow): readonly ScenarioRow[];
 }
 
 /** Builds the scenario service over one version of the catalogue. */
@@ -70,22 +68,6 @@ export function createScenarioService(catalogue: Catalogue, estimation: Estimati
           throw error;
         }
       });
-    },
-
-    related(scenario) {
-      const model = requireRow(catalogue.models.byId.get(scenario.modelId));
-      const closeness = (other: ScenarioRow): number => {
-        const otherModel = requireRow(catalogue.models.byId.get(other.modelId));
-        if (otherModel.id === model.id) return 0;
-        if (otherModel.family === model.family) return 1;
-        return otherModel.attention === model.attention ? 2 : 3;
-      };
-      return catalogue.scenarios.rows
-        .filter((other) => other.id !== scenario.id && other.archivedAt === null)
-        .map((other) => ({ other, distance: closeness(other) }))
-        .filter(({ distance }) => distance < 3)
-        .sort((a, b) => a.distance - b.distance || a.other.slug.localeCompare(b.other.slug))
-        .map(({ other }) => other);
     },
   };
 }
