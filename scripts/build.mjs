@@ -1,14 +1,15 @@
 // Builds what is out of date: generated code, the compiled server and the playground.
 //
 //   node scripts/build.mjs          everything
-//   node scripts/build.mjs run      what the server needs to run
+//   node scripts/build.mjs serve    what the server needs to answer
+//   node scripts/build.mjs browse   what it shows to browsers
 //   node scripts/build.mjs check    what the tests and the type checker need
 //
 // A step runs when the content of its inputs differs from the last successful run, or its output is gone.
 // `npm start` and `npm test` call this, so nobody has to know the order.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -21,7 +22,7 @@ const stages = [
   [
     {
       name: "database client",
-      goals: ["run", "check"],
+      goals: ["serve", "check"],
       inputs: ["prisma/schema.prisma", "prisma.config.ts", "package-lock.json"],
       output: "src/data/prisma/client.ts",
       run: () => runProgram("prisma", "generate"),
@@ -37,7 +38,7 @@ const stages = [
   [
     {
       name: "server",
-      goals: ["run"],
+      goals: ["serve"],
       inputs: ["src", "package-lock.json"],
       ignore: notCompiled,
       output: "dist/main.js",
@@ -45,10 +46,10 @@ const stages = [
     },
     {
       name: "playground",
-      goals: ["run"],
+      goals: ["browse"],
       inputs: ["src/playground", "vite.config.ts", "package-lock.json"],
       output: "dist/playground/index.html",
-      run: () => runProgram("vite", "build", "--logLevel", "warn"),
+      run: buildPlayground,
     },
   ],
 ];
@@ -69,6 +70,15 @@ async function compileServer() {
     logLevel: "warning",
   });
   await stop();
+}
+
+/** Put in place whole: a server that is running may look at any moment. */
+async function buildPlayground() {
+  const place = join(root, "dist/playground");
+  const fresh = `${place}.new`;
+  await runProgram("vite", "build", "--logLevel", "warn", "--outDir", fresh, "--emptyOutDir");
+  rmSync(place, { recursive: true, force: true });
+  renameSync(fresh, place);
 }
 
 function runProgram(command, ...args) {

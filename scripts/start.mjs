@@ -1,12 +1,13 @@
-// `npm start`: builds what is out of date, then becomes the server.
+// `npm start`: builds what is out of date, then becomes the server. The playground is built beside the server's start.
 import { buildFor } from "./build.mjs";
 
 try {
-  await buildFor("run");
+  await buildFor("serve");
 } catch (error) {
   console.error(error.message);
   process.exit(1);
 }
+buildFor("browse").catch((error) => console.error(`The playground could not be built. ${error.message}`));
 await import("../dist/main.js");
 
 // npm runs this through a shell that ends on SIGTERM without passing it on; losing the parent is the same request.

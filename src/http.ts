@@ -76,7 +76,7 @@ const handlers: Readonly<Record<string, Handler>> = {
 /** Builds the HTTP server, not listening yet. The API must be started. */
 export function createHttpService(options: HttpOptions): HttpService {
   let draining = false;
-  const files = readStaticFiles(options.playground ?? fileURLToPath(playgroundFolder));
+  const files = readOnceThere(options.playground ?? fileURLToPath(playgroundFolder));
   const server = createServer(
     {
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -87,9 +87,11 @@ export function createHttpService(options: HttpOptions): HttpService {
     (request, response) => {
       if (draining) response.setHeader("connection", "close");
       const url = parseUrl(request);
-      handle({ ...options, request, response, url, files, isDraining: () => draining }).catch((error: unknown) => {
-        fail(options.log, response, error);
-      });
+      handle({ ...options, request, response, url, files: files(), isDraining: () => draining }).catch(
+        (error: unknown) => {
+          fail(options.log, response, error);
+        },
+      );
     },
   );
   server.setTimeout(SOCKET_TIMEOUT_MS);
@@ -99,6 +101,15 @@ export function createHttpService(options: HttpOptions): HttpService {
       draining = true;
       await close(server);
     },
+  };
+}
+
+/** The playground's files, read at the first request that finds them: they may be built while the server starts. */
+function readOnceThere(folder: string): () => StaticFiles {
+  let files: StaticFiles = new Map();
+  return () => {
+    if (files.size === 0) files = readStaticFiles(folder);
+    return files;
   };
 }
 
@@ -186,7 +197,13 @@ function sendPlaygroundPage(exchange: Exchange): void {
   const page = exchange.files.get(PLAYGROUND_PAGE);
   exchange.response.setHeader("content-security-policy", PAGE_POLICY);
   if (page !== undefined) sendFile(exchange, page, "no-cache");
-  else sendError(exchange.response, 404, "NOT_FOUND", "The playground is not built; `npm run build` does it.");
+  else
+    sendError(
+      exchange.response,
+      404,
+      "NOT_FOUND",
+      "The playground is not built yet; `npm start` does it beside the start, `npm run build` by itself.",
+    );
 }
 
 function sendPlaygroundFile(exchange: Exchange): void {
