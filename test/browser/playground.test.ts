@@ -6,6 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { examples } from "../../src/playground/examples.js";
 import { type RunningServer, startServer } from "../setup/built-server.js";
 
+/** GraphiQL reads which operations and variables a changed editor has a moment after the change. */
+const EDITOR_PAUSE_MS = 1_000;
 const SCREENSHOT = fileURLToPath(new URL("../../docs/playground.png", import.meta.url));
 
 /** Runs in the page: what the content security policy refuses becomes an error on the console. */
@@ -121,6 +123,8 @@ describe("the playground", () => {
   it("runs every example without an error", async () => {
     for (const name of examples.map(({ query }) => operationNameOf(query))) {
       await page.getByRole("tab", { name }).click();
+      await page.locator(".graphiql-query-editor .view-line", { hasText: new RegExp(`query\\s${name}\\b`) }).waitFor();
+      await page.waitForTimeout(EDITOR_PAUSE_MS);
       const { data, errors } = await execute(name);
       expect(errors, name).toBeUndefined();
       expect(Object.values(data ?? {}), name).not.toContain(null);
