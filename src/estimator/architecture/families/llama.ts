@@ -113,7 +113,7 @@ const MLLAMA: Family = {
 
 export const LLAMA_FAMILIES: readonly Family[] = [
   llamaLike(
-    ["llama", "llama_text", "yi", "aquila", "deepseek"],
+    ["llama", "llama_text", "yi", "aquila"],
     ["LlamaForCausalLM", "LLaMAForCausalLM", "YiForCausalLM", "AquilaForCausalLM", "LlamaModel"],
     { gguf: "llama" },
     LLAMA_DEFAULTS,

@@ -333,6 +333,11 @@ export const MIXTURE_FAMILIES: readonly Family[] = [
       return { size, shared: shared > 0 ? { size: shared * size, gated: true } : undefined };
     },
   }),
+  mixture(["deepseek"], ["DeepseekForCausalLM"], {
+    gguf: "deepseek",
+    attention: (config) => ({ biases: attentionBiases(config, "qkvo") }),
+    experts: (config) => ({ shared: sharedExperts(config, "n_shared_experts") }),
+  }),
   mixture(["dots1"], ["Dots1ForCausalLM"], {
     gguf: "dots1",
     attention: qwen3MoeAttention,
