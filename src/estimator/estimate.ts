@@ -4,19 +4,19 @@ import type {
   DeviceMemory,
   EstimateRequest,
   EstimateWarning,
-  KvCacheLayerGroup,
-  LlamaCppSettings,
   MemoryEstimate,
+  RuntimeRequest,
 } from "./estimate.types.js";
-import { explainLlamaCpp, explainRuleOfThumb } from "./estimate-steps.js";
 import { largestFittingContext } from "./fit/largest-context.js";
-import { CELL_PADDING } from "./kv-cache/cell-counts.js";
-import type { PreparedModel } from "./prepared-model.js";
-import { estimateLlamaCpp } from "./runtimes/llama-cpp/estimate-llama-cpp.js";
-import { estimateRuleOfThumb } from "./runtimes/rule-of-thumb.js";
-
-/** Where a model goes when nothing is said of the hardware. */
-export const UNLIMITED_DEVICE: Device = { name: "unlimited", capacityBytes: null };
+import { layOutExllama } from "./runtimes/exllama/lay-out-exllama.js";
+import { layOutLlamaCpp } from "./runtimes/llama-cpp/lay-out-llama-cpp.js";
+import { type MemoryLayout, UNLIMITED_DEVICE } from "./runtimes/memory-layout.js";
+import { layOutMlx } from "./runtimes/mlx/lay-out-mlx.js";
+import { layOutRuleOfThumb } from "./runtimes/rule-of-thumb.js";
+import { layOutSglang } from "./runtimes/sglang/lay-out-sglang.js";
+import { layOutTensorrtLlm } from "./runtimes/tensorrt-llm/lay-out-tensorrt-llm.js";
+import { layOutTransformers } from "./runtimes/transformers/lay-out-transformers.js";
+import { layOutVllm } from "./runtimes/vllm/lay-out-vllm.js";
 
 /**
  * How much memory a model takes on a runtime, device by device, with everything it was computed from.
@@ -30,11 +30,17 @@ export function estimate(request: EstimateRequest): MemoryEstimate {
 /** Memory of one request over so many of one device. */
 export type EqualSets = (device: Device, count: number) => MemoryEstimate;
 
+/** Runtimes whose budgets follow the devices' capacity: each kind of device is laid out for itself. */
+const BUDGETED: ReadonlySet<RuntimeRequest["kind"]> = new Set(["vllm", "sglang", "tensorrt-llm"]);
+
 /**
- * Estimates of one request over sets of equal devices. Equal devices share alike whatever their capacity, so each
- * count is laid out once for all kinds of device.
+ * Estimates of one request over sets of equal devices. Where a runtime keeps to no budget, equal devices share alike
+ * whatever their capacity, so each count is laid out once for all kinds of device.
  */
 export function createEqualSets(request: EstimateRequest): EqualSets {
+  if (BUDGETED.has(request.runtime.kind)) {
+    return (device, count) => estimate({ ...request, devices: new Array<Device>(count).fill(device) });
+  }
   const layouts = new Map<number, MemoryLayout>();
   return (device, count) => {
     let layout = layouts.get(count);
@@ -52,13 +58,14 @@ function describe(request: EstimateRequest, memory: MemoryLayout): MemoryEstimat
   let maxContextTokens: number | null | undefined;
   let steps: CalculationStep[] | undefined;
   return {
-    weights: memory.model.weights,
+    weights: memory.weights,
     kvCache: { bytes: memory.cacheBytes, bytesPerToken: memory.cacheBytesPerToken, groups: memory.cacheGroups },
     devices: memory.devices,
     host: { ...memory.host, total: memory.host.weights + memory.host.kvCache + memory.host.compute },
     compute: sum(memory.devices, (device) => device.compute),
     overhead: sum(memory.devices, (device) => device.overhead),
     total: sum(memory.devices, (device) => device.total),
+    pool: memory.pool,
     fits,
     // Both take work of their own and are not always asked for.
     get maxContextTokens() {
@@ -69,70 +76,31 @@ function describe(request: EstimateRequest, memory: MemoryLayout): MemoryEstimat
       steps ??= memory.steps();
       return steps;
     },
-    warnings: listWarnings(request),
+    warnings: [...listWarnings(request), ...memory.warnings()],
   };
 }
 
-interface MemoryLayout {
-  model: PreparedModel;
-  cacheBytes: number;
-  cacheBytesPerToken: number;
-  cacheGroups: KvCacheLayerGroup[];
-  devices: DeviceMemory[];
-  host: { weights: number; kvCache: number; compute: number };
-  steps: () => CalculationStep[];
-}
-
+/** Every runtime by the kind of its request. */
 function layOut(request: EstimateRequest): MemoryLayout {
   const { runtime } = request;
   switch (runtime.kind) {
     case "llama-cpp":
       return layOutLlamaCpp(request, runtime.settings);
+    case "vllm":
+      return layOutVllm(request, runtime.settings, runtime.constants);
+    case "sglang":
+      return layOutSglang(request, runtime.settings, runtime.constants);
+    case "tensorrt-llm":
+      return layOutTensorrtLlm(request, runtime.settings, runtime.constants);
+    case "transformers":
+      return layOutTransformers(request, runtime.settings, runtime.constants);
+    case "mlx":
+      return layOutMlx(request, runtime.settings, runtime.constants);
+    case "exllama":
+      return layOutExllama(request, runtime.settings, runtime.constants);
     case "rule-of-thumb":
       return layOutRuleOfThumb(request, runtime.overhead);
   }
-}
-
-function layOutLlamaCpp(request: EstimateRequest, settings: LlamaCppSettings): MemoryLayout {
-  const devices = request.devices ?? [UNLIMITED_DEVICE];
-  const memory = estimateLlamaCpp(request, settings, devices);
-  const deviceMemory = memory.devices.map((parts, index) => ({
-    ...parts,
-    index,
-    device: devices[index] as Device,
-    overhead: 0,
-    total: parts.weights + parts.kvCache + parts.compute,
-  }));
-  return { ...memory, devices: deviceMemory, steps: () => explainLlamaCpp(request, memory, deviceMemory) };
-}
-
-/** The rule knows no devices: their memory is taken as one. */
-function layOutRuleOfThumb(request: EstimateRequest, overhead: number): MemoryLayout {
-  const memory = estimateRuleOfThumb(request, overhead);
-  const devices = request.devices ?? [UNLIMITED_DEVICE];
-  const share = devices.length === 0 ? 0 : 1 / devices.length;
-  const layers = request.architecture.layers.length;
-  const deviceMemory = devices.map((device, index): DeviceMemory => {
-    const weights = memory.model.weights.bytes * share;
-    const kvCache = memory.cacheBytes * share;
-    const overheadBytes = memory.overheadBytes * share;
-    return {
-      index,
-      device,
-      weights,
-      kvCache,
-      compute: 0,
-      overhead: overheadBytes,
-      total: weights + kvCache + overheadBytes,
-      layers: Math.floor(((index + 1) * layers) / devices.length) - Math.floor((index * layers) / devices.length),
-    };
-  });
-  return {
-    ...memory,
-    devices: deviceMemory,
-    host: { weights: 0, kvCache: 0, compute: 0 },
-    steps: () => explainRuleOfThumb(request, memory, overhead),
-  };
 }
 
 /** Null unless every device has a capacity; then true when the fullest one has room. */
@@ -141,27 +109,36 @@ function fitsDevices(request: EstimateRequest, devices: readonly DeviceMemory[])
     return null;
   }
   let fits = true;
-  for (const { device, total } of devices) {
-    if (device.capacityBytes === null) {
+  for (const memory of devices) {
+    const limit = limitOf(memory);
+    if (limit === null) {
       return null;
     }
-    fits &&= total <= device.capacityBytes - (device.reserveBytes ?? 0);
+    fits &&= memory.total <= limit;
   }
   return fits;
+}
+
+/** Most that the total on a device may be; null where its capacity is not known. */
+function limitOf({ device, limitBytes }: DeviceMemory): number | null {
+  if (limitBytes !== undefined) {
+    return limitBytes;
+  }
+  return device.capacityBytes === null ? null : device.capacityBytes - (device.reserveBytes ?? 0);
 }
 
 /** Bytes left on the device that is nearest to full, at another context; negative when it is too small. */
 function spareBytes(request: EstimateRequest, contextTokens: number): number {
   const { devices } = layOut({ ...request, contextTokens });
   return devices.reduce(
-    (least, { device, total }) =>
-      Math.min(least, (device.capacityBytes ?? Number.POSITIVE_INFINITY) - (device.reserveBytes ?? 0) - total),
+    (least, memory) => Math.min(least, (limitOf(memory) ?? Number.POSITIVE_INFINITY) - memory.total),
     Number.POSITIVE_INFINITY,
   );
 }
 
+/** What is worth a warning whatever the runtime. */
 function listWarnings(request: EstimateRequest): EstimateWarning[] {
-  const { architecture, contextTokens, runtime } = request;
+  const { architecture, contextTokens } = request;
   const warnings: EstimateWarning[] = [];
   if (contextTokens > architecture.contextLength) {
     warnings.push({
@@ -173,28 +150,6 @@ function listWarnings(request: EstimateRequest): EstimateWarning[] {
     warnings.push({
       code: "NO_DEVICE_CAPACITY",
       message: "The usable memory of a device is not known, so whether this fits cannot be said.",
-    });
-  }
-  if (runtime.kind !== "llama-cpp") {
-    return warnings;
-  }
-  if (request.scheme.kind !== "ggml") {
-    warnings.push({
-      code: "QUANT_FORMAT_NOT_LOADABLE",
-      message: "llama.cpp loads GGUF files only: a model in this format has to be converted first.",
-    });
-  }
-  const cells = runtime.settings.kvUnified ? contextTokens * request.sequences : contextTokens;
-  if (cells % CELL_PADDING !== 0) {
-    warnings.push({
-      code: "CONTEXT_PADDED",
-      message: `llama.cpp allocates cells in multiples of ${CELL_PADDING}: ${cells} are rounded up.`,
-    });
-  }
-  if (runtime.settings.ubatchSize > contextTokens * request.sequences) {
-    warnings.push({
-      code: "MICROBATCH_ABOVE_CONTEXT",
-      message: `The microbatch of ${runtime.settings.ubatchSize} is longer than the context and is cut to it.`,
     });
   }
   return warnings;

@@ -1,5 +1,11 @@
 import type { Architecture, TensorRole } from "./architecture/architecture.js";
 import type { QuantScheme } from "./quantization/scheme.js";
+import type { ExllamaConstants, ExllamaSettings } from "./runtimes/exllama/exllama.types.js";
+import type { MlxConstants, MlxSettings } from "./runtimes/mlx/mlx.types.js";
+import type { SglangConstants, SglangSettings } from "./runtimes/sglang/sglang.types.js";
+import type { TensorrtLlmConstants, TensorrtLlmSettings } from "./runtimes/tensorrt-llm/tensorrt-llm.types.js";
+import type { TransformersConstants, TransformersSettings } from "./runtimes/transformers/transformers.types.js";
+import type { VllmConstants, VllmSettings } from "./runtimes/vllm/vllm.types.js";
 
 /** Everything the estimator needs, as numbers and plain data. All sizes are bytes. */
 export interface EstimateRequest {
@@ -35,8 +41,15 @@ export interface Device {
   reserveBytes?: number;
 }
 
+/** An engine, its settings, and the constants of its version: data of the catalogue's Runtime row. */
 export type RuntimeRequest =
   | { kind: "llama-cpp"; settings: LlamaCppSettings }
+  | { kind: "vllm"; settings: VllmSettings; constants: VllmConstants }
+  | { kind: "sglang"; settings: SglangSettings; constants: SglangConstants }
+  | { kind: "tensorrt-llm"; settings: TensorrtLlmSettings; constants: TensorrtLlmConstants }
+  | { kind: "transformers"; settings: TransformersSettings; constants: TransformersConstants }
+  | { kind: "mlx"; settings: MlxSettings; constants: MlxConstants }
+  | { kind: "exllama"; settings: ExllamaSettings; constants: ExllamaConstants }
   | { kind: "rule-of-thumb"; overhead: number };
 
 /** llama.cpp's own switches; see the GraphQL input LlamaCppInput for their meaning. */
@@ -90,6 +103,23 @@ export interface DeviceMemory extends MemoryParts {
   total: number;
   /** Whole layers placed here, the output layer not counted. */
   layers: number;
+  /**
+   * Most that `total` may be here, where the runtime keeps to a budget of its own; the device's capacity less its
+   * reserve if absent. Null where the capacity is not known.
+   */
+  limitBytes?: number | null;
+}
+
+/** Cache that an engine makes of the memory its weights and activations leave, on devices of known capacity. */
+export interface CachePool {
+  /** Bytes on one device; on the one with the least where they differ. */
+  bytesPerDevice: number;
+  /** Tokens it holds, all sequences together, as the engine prints them. */
+  tokens: number;
+  /** Tokens of one block or page. */
+  blockTokens: number;
+  /** Sequences of the asked context it holds at once. */
+  maxConcurrency: number;
 }
 
 export interface WeightsBreakdown {
@@ -117,7 +147,10 @@ export type EstimateWarningCode =
   | "QUANT_FORMAT_NOT_LOADABLE"
   | "CONTEXT_PADDED"
   | "MICROBATCH_ABOVE_CONTEXT"
-  | "NO_DEVICE_CAPACITY";
+  | "NO_DEVICE_CAPACITY"
+  | "DEVICES_UNUSED"
+  | "SETTING_IGNORED"
+  | "RULE_UNCERTAIN";
 
 /** Memory of one model on one runtime, device by device. */
 export interface MemoryEstimate {
@@ -129,6 +162,7 @@ export interface MemoryEstimate {
   compute: number;
   overhead: number;
   total: number;
+  pool: CachePool | null;
   fits: boolean | null;
   maxContextTokens: number | null;
   steps: CalculationStep[];
