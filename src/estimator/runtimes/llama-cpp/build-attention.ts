@@ -256,7 +256,7 @@ function attend(layer: LayerContext, inputs: CacheInputs, input: AttendInput): G
     if (input.valueCache === input.keyCache) {
       // Latent values are not kept transposed: they are now.
       const rows = graph.swapMiddle(rowsView(layer, inputs, input.valueCache, valueDim, kvHeads));
-      v = graph.contiguous(graph.transpose(rows));
+      v = graph.make(Op.PLAIN, F16, rows.ne1, rows.ne0, rows.ne2, rows.ne3, graph.transpose(rows));
     } else {
       v = rowsView(layer, inputs, input.valueCache, valueDim, kvHeads);
     }

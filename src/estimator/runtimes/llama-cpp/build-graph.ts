@@ -119,7 +119,9 @@ function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean, inpu
     hidden = graph.getRows(hidden, context.outputIds);
     residual = graph.getRows(residual, context.outputIds);
   }
-  const hasFeedForward = block.feedForward !== undefined || block.experts !== undefined;
+  // A layer without attention or recurrence has had its feed-forward part in the mixer's place.
+  const hasMixer = block.attention !== undefined || block.recurrent !== undefined || !layer.has("attn_norm.weight");
+  const hasFeedForward = hasMixer && (block.feedForward !== undefined || block.experts !== undefined);
   const beforeFeedForward = feedForwardNorm(layer);
   if (hasFeedForward && beforeFeedForward === "parallel") {
     // One norm feeds attention and feed-forward side by side; both are added to the residual.

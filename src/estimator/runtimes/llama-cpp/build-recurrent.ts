@@ -314,6 +314,7 @@ function buildKimiDelta(layer: LayerContext, net: KimiDeltaAttention, x: GraphNo
   const { heads, headDim, convKernel } = net;
   const inner = heads * headDim;
   const sizes = recurrentStateValues(net, context.architecture.hiddenSize);
+  graph.expand(x);
   const convState = stateBuffer(layer, sizes.convolution);
   const previous = readState(layer, convState);
   const oneState = (convKernel - 1) * inner;
@@ -356,14 +357,14 @@ function buildKimiDelta(layer: LayerContext, net: KimiDeltaAttention, x: GraphNo
     beta,
     states,
   );
+  const output = graph.contiguous(graph.view(mixed, headDim, heads, n, sequences));
   writeState(layer, state, graph.view(mixed, sizes.state, sequences, 1, 1, inner * n * sequences * F32));
-  const output = graph.view(mixed, headDim, heads, context.tokens);
   const gate = layer.has("ssm_g.weight")
     ? layer.project("ssm_g", x)
     : layer.project("ssm_g_b", layer.project("ssm_g_a", x));
-  const normed = layer.norm("ssm_norm", output);
+  const normed = layer.norm("ssm_norm", graph.view(output, headDim, heads, context.tokens));
   const gated = graph.inPlace(normed, graph.inPlace(graph.view(gate, headDim, heads, context.tokens)));
-  return layer.project("attn_output", graph.view(gated, inner, context.tokens));
+  return layer.project("attn_output", graph.contiguous(gated, inner, context.tokens, 1, 1));
 }
 
 /** models/lfm2.cpp, build_shortconv_block. */
