@@ -4,7 +4,7 @@ import { Kind, parse } from "graphql";
 import { type Browser, type BrowserContext, chromium, type Page, type Response } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { examples } from "../../src/playground/examples.js";
-import { type RunningServer, startServer } from "../setup/built-server.js";
+import { type ServerProcess, startProcess, temporaryDataDir } from "../setup/server-process.js";
 
 /** GraphiQL reads which operations and variables a changed editor has a moment after the change. */
 const EDITOR_PAUSE_MS = 1_000;
@@ -14,7 +14,9 @@ const SCREENSHOT = fileURLToPath(new URL("../../docs/playground.png", import.met
 const REPORT_REFUSALS = `document.addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) =>
   console.error("content security policy: " + effectiveDirective + " refused " + blockedURI))`;
 
-let server: RunningServer;
+const dataDir = temporaryDataDir();
+let server: ServerProcess;
+let origin: string;
 let browser: Browser;
 let context: BrowserContext;
 let page: Page;
@@ -22,7 +24,8 @@ let page: Page;
 let problems: string[];
 
 beforeAll(async () => {
-  server = await startServer();
+  server = startProcess("build", { DATA_DIR: dataDir.path, NODE_ENV: "production" });
+  origin = new URL(await server.ready).origin;
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
     chromiumSandbox: process.getuid?.() !== 0,
@@ -39,7 +42,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  await server?.stop();
+  await server?.end("SIGTERM");
+  dataDir.remove();
 });
 
 beforeEach(async () => {
@@ -48,7 +52,7 @@ beforeEach(async () => {
   // Everything, requests of workers included, passes here; what leaves the origin is noted and refused.
   await context.route("**/*", async (route) => {
     const url = route.request().url();
-    if (new URL(url).origin === server.origin) return route.continue();
+    if (new URL(url).origin === origin) return route.continue();
     problems.push(`request to ${url}`);
     return route.abort();
   });
@@ -74,7 +78,7 @@ afterEach(async () => {
 async function openPlayground(): Promise<void> {
   const [introspection] = await Promise.all([
     page.waitForResponse((response) => isOperation(response, "IntrospectionQuery")),
-    page.goto(`${server.origin}/graphql`),
+    page.goto(`${origin}/graphql`),
   ]);
   expect(await introspection.json()).not.toHaveProperty("errors");
   await page.locator(".graphiql-query-editor .view-line").first().waitFor();
@@ -161,7 +165,7 @@ describe("the playground", () => {
   });
 
   it("is served under a policy that lets it reach nothing but this server", async () => {
-    const response = await page.request.get(`${server.origin}/graphql`, { headers: { accept: "text/html" } });
+    const response = await page.request.get(`${origin}/graphql`, { headers: { accept: "text/html" } });
     const policy = response.headers()["content-security-policy"] ?? "";
     expect(policy).toMatch(/(^|; *)default-src '(self|none)'(;|$)/);
     expect(policy).toMatch(/(^|; *)script-src 'self'(;|$)/);

@@ -1,10 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type ServerProcess, startProcess } from "./server-process.js";
+import { type ServerProcess, startProcess, temporaryDataDir } from "../setup/server-process.js";
 
 /** A first start creates and seeds a database, on a machine that does much else at the same time. */
 const FIRST_START_MS = 120_000;
@@ -13,23 +12,23 @@ const FIRST_START_MS = 120_000;
 const started: ServerProcess[] = [];
 
 function start(settings: Record<string, string>): ServerProcess {
-  const server = startProcess(settings);
+  const server = startProcess("sources", settings);
   started.push(server);
   return server;
 }
 
-let dataDir: string;
+const folder = temporaryDataDir();
+const dataDir = folder.path;
 let first: ServerProcess;
 let address: string;
 
 beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), "vramql-process-"));
   first = start({ DATA_DIR: dataDir });
   address = await first.ready;
 }, FIRST_START_MS);
-afterAll(() => {
-  for (const { child } of started) child.kill("SIGKILL");
-  rmSync(dataDir, { recursive: true, force: true });
+afterAll(async () => {
+  await Promise.all(started.map((server) => server.end("SIGKILL")));
+  folder.remove();
 });
 
 async function ask(api: string, query: string): Promise<unknown> {
@@ -79,15 +78,13 @@ describe("a server's process", () => {
   it(
     "starts again after it was killed, with the token it had, and ends in order when asked",
     async () => {
-      first.child.kill("SIGKILL");
-      expect(await first.ended).toBe("SIGKILL");
+      expect(await first.end("SIGKILL")).toBe("SIGKILL");
       const again = start({ DATA_DIR: dataDir });
       const api = await again.ready;
       await vi.waitFor(() => expect(again.output()).toMatch(/^Admin token in /m));
       expect(again.output()).not.toMatch(/Creating the database/);
       expect(await ask(api, "{ __typename }")).toEqual({ __typename: "Query" });
-      again.child.kill("SIGTERM");
-      expect(await again.ended).toBe(0);
+      expect(await again.end("SIGTERM")).toBe(0);
     },
     FIRST_START_MS,
   );
