@@ -5,7 +5,7 @@
 //   node scripts/build.mjs browse   what it shows to browsers
 //   node scripts/build.mjs check    what the tests and the type checker need
 //
-// A step runs when the content of its inputs differs from the last successful run, or its output is gone.
+// A step runs when an input was written since the last successful run, came or went, or its output is gone.
 // `npm start` and `npm test` call this, so nobody has to know the order.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -100,22 +100,22 @@ function runProgram(command, ...args) {
 }
 
 function listFiles(path) {
-  const absolute = join(root, path);
-  if (!existsSync(absolute)) return [];
-  if (statSync(absolute).isFile()) return [path];
-  return readdirSync(absolute)
-    .sort()
-    .flatMap((name) => listFiles(`${path}/${name}`));
+  const entries = statSync(join(root, path)).isDirectory()
+    ? readdirSync(join(root, path), { withFileTypes: true })
+    : null;
+  if (entries === null) return [path];
+  return entries
+    .sort((left, right) => (left.name < right.name ? -1 : 1))
+    .flatMap((entry) => (entry.isDirectory() ? listFiles(`${path}/${entry.name}`) : [`${path}/${entry.name}`]));
 }
 
+/** Changes whenever an input is written: sizes and times, which takes a tenth of reading them all. */
 function fingerprint(step) {
   const hash = createHash("sha256").update(process.version);
   for (const path of step.inputs.flatMap(listFiles)) {
     if (step.ignore?.test(path)) continue;
-    hash
-      .update(path)
-      .update("\0")
-      .update(readFileSync(join(root, path)));
+    const { size, mtimeMs } = statSync(join(root, path));
+    hash.update(`${path}\0${size}\0${mtimeMs}\0`);
   }
   return hash.digest("hex");
 }
