@@ -19,6 +19,8 @@ export interface Architecture {
   hiddenSize: number;
   /** Parallel residual streams, each `hiddenSize` wide (hyper-connections, AltUp); 1 if absent. */
   residualStreams?: number;
+  /** Activations that the config names a constant for: the embedding is multiplied by it, or what joins the residual. */
+  multipliers?: Multiplier[];
   /** Tokens the model was trained or extended to (`max_position_embeddings`). */
   contextLength: number;
   /** The output matrix is the token embedding itself: no tensor of its own in the file. */
@@ -36,6 +38,8 @@ export interface Architecture {
   /** Towers stored beside the text model (an mmproj file in llama.cpp). */
   encoders?: Encoder[];
 }
+
+export type Multiplier = "embedding" | "residual";
 
 export interface NextTokenPrediction {
   /** Block names, one per predicted token. */
@@ -87,7 +91,7 @@ export interface PlainTensor {
   name: string;
   shape: number[];
   role: TensorRole;
-  /** False for constants that a converter adds (rope factors): bytes, but no parameters. */
+  /** False for what only a GGUF file has (rope factors, scales of 1): bytes there, but no parameters. */
   isParameter?: boolean;
   /** Integer table (hash routing), stored as int32 whatever the format. */
   isInteger?: boolean;
@@ -122,6 +126,8 @@ export interface GroupedAttention {
   queryRank?: number;
   /** The query matrix also yields an output gate and is twice as wide (Qwen3-Next, Qwen3.5). */
   gatedQuery?: boolean;
+  /** A matrix of its own, `attn_gate`, yields a gate as wide as the heads' output (Muse-Glimmer). */
+  outputGate?: boolean;
   /** No V matrix: values are the keys before rotation (Gemma 4 full layers). Both are cached all the same. */
   valueIsKey?: boolean;
   /** The layer reads the cache of an earlier layer and owns none (Gemma 3n, Gemma 4 E models). */

@@ -50,6 +50,8 @@ export interface AttentionOptions {
   queryKeyNorm?: QueryKeyNorm | undefined;
   /** Norm with bias beside the scale. */
   queryKeyNormBias?: boolean;
+  /** The norm has no scale of its own; a GGUF file has one of constants. */
+  queryKeyNormIsConstant?: boolean;
   /** Projections that have a bias. */
   biases?: readonly ("q" | "k" | "v" | "o")[] | undefined;
   /** Overrides of what the config's ordinary fields say. */
@@ -113,8 +115,9 @@ function queryKeyNorms(attention: GroupedAttention, options: AttentionOptions): 
     "each-head": { q: [keyDim, heads], k: [keyDim, kvHeads] },
   }[options.queryKeyNorm];
   const parts = attention.ownsNoKeys ? (["q"] as const) : (["q", "k"] as const);
+  const constant = options.queryKeyNormIsConstant ? { isParameter: false } : {};
   return parts.flatMap((part) => [
-    plain(`attn_${part}_norm.weight`, shapes[part], "NORM"),
+    { ...plain(`attn_${part}_norm.weight`, shapes[part], "NORM"), ...constant },
     ...(options.queryKeyNormBias ? [plain(`attn_${part}_norm.bias`, shapes[part], "NORM")] : []),
   ]);
 }
@@ -155,7 +158,7 @@ export interface ExpertsOptions {
   routerScoreBias?: boolean;
 }
 
-const EXPERT_COUNT = ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"];
+const EXPERT_COUNT = ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_routed_experts"];
 const EXPERTS_USED = [
   "num_experts_per_tok",
   "num_experts_per_token",
@@ -169,6 +172,17 @@ const EXPERTS_USED = [
 /** Routed experts per layer; 0 where the config has none. */
 export function expertCountOf(config: ConfigReader): number {
   return config.optionalWhole(EXPERT_COUNT, { min: 0, max: MAX_EXPERTS }) ?? 0;
+}
+
+/**
+ * For families whose every layer is dense: a config of theirs that states routed experts is of another model, and
+ * what its layers are made of is not known.
+ */
+export function assertDense(config: ConfigReader): void {
+  const count = expertCountOf(config);
+  if (count > 1) {
+    throw config.invalid(EXPERT_COUNT, `is ${count}, but the layers of this architecture are dense`);
+  }
 }
 
 /** Routed experts, with their shared expert and router. */

@@ -198,13 +198,16 @@ export class ConfigReader {
     throw this.invalid(names, `is missing${alias}`);
   }
 
+  /** A field stated as null is absent on purpose: neither an enclosing object nor a default stands in for it. */
   private find(names: readonly string[]): { value: unknown; path: Path } | undefined {
+    let isNull = false;
     for (const name of names) {
       if (!Object.hasOwn(this.fields, name)) continue;
       const value = this.fields[name];
       if (value !== undefined && value !== null) return { value, path: [...this.path, name] };
+      isNull ||= value === null;
     }
-    return this.fallback?.find(names);
+    return isNull ? undefined : this.fallback?.find(names);
   }
 
   private pathOf(names: readonly string[]): Path {

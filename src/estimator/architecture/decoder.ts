@@ -1,4 +1,4 @@
-import type { Architecture, Block, Encoder, NextTokenPrediction, PlainTensor } from "./architecture.js";
+import type { Architecture, Block, Encoder, Multiplier, NextTokenPrediction, PlainTensor } from "./architecture.js";
 import { headsOf, hiddenSizeOf, normTensors } from "./block-parts.js";
 import type { ConfigReader } from "./config-reader.js";
 import { MAX_CONTEXT_TOKENS, MAX_LAYERS, MAX_PREDICTION_BLOCKS, MAX_VOCABULARY } from "./limits.js";
@@ -45,6 +45,8 @@ export const contextLengthOf = (config: ConfigReader): number =>
 export const predictionCountOf = (config: ConfigReader, ...names: string[]): number =>
   config.optionalWhole(names, { min: 0, max: MAX_PREDICTION_BLOCKS }) ?? 0;
 
+const MULTIPLIERS: readonly Multiplier[] = ["embedding", "residual"];
+
 /** Puts a decoder together: equal layers share one block, named by what is in it. */
 export function describeDecoder(config: ConfigReader, traits: DecoderTraits): Architecture {
   const hiddenSize = hiddenSizeOf(config);
@@ -70,6 +72,8 @@ export function describeDecoder(config: ConfigReader, traits: DecoderTraits): Ar
     ],
   };
   if (traits.residualStreams !== undefined) architecture.residualStreams = traits.residualStreams;
+  const multipliers = MULTIPLIERS.filter((name) => (config.optionalNumber(`${name}_multiplier`) ?? 0) !== 0);
+  if (multipliers.length > 0) architecture.multipliers = multipliers;
   if (traits.prediction && traits.prediction.blocks.length > 0) {
     const { blocks, ...habits } = traits.prediction;
     architecture.nextTokenPrediction = { layers: blocks.map((block) => naming.nameOf(block)), ...habits };
@@ -82,7 +86,9 @@ export function describeDecoder(config: ConfigReader, traits: DecoderTraits): Ar
  * (`rope_freqs`), two tables for long rope (`rope_factors_long`, `rope_factors_short`).
  */
 function ropeFactors(config: ConfigReader): PlainTensor[] {
-  const scaling = config.optionalObject("rope_scaling", "rope_parameters");
+  const stated = config.optionalObject("rope_scaling", "rope_parameters");
+  // transformers 5 states them by kind of layer where kinds differ.
+  const scaling = stated?.optionalObject("full_attention") ?? stated;
   if (!scaling) return [];
   if (scaling.optionalText("rope_type", "type") === "llama3")
     return [ropeFactorTable("rope_freqs", headWidth(config) / 2)];

@@ -1,5 +1,6 @@
 import type { Encoder } from "./architecture.js";
-import type { ConfigReader } from "./config-reader.js";
+import { hiddenSizeOf, readHeads } from "./block-parts.js";
+import { ConfigReader } from "./config-reader.js";
 
 /*
  * Parameters of the towers that multimodal checkpoints store beside the text model, projector included. Each entry
@@ -11,6 +12,8 @@ interface Tower {
   kind: Encoder["kind"];
   /** transformers' defaults, which configs leave out. */
   defaults?: Readonly<Record<string, unknown>>;
+  /** Configs without a part for the tower mean this very one. */
+  isFixed?: boolean;
   /** `tower` is the vision or audio config, `outer` the whole config; `textWidth` the text model's hidden size. */
   count(tower: ConfigReader, outer: ConfigReader, textWidth: number): number;
 }
@@ -292,35 +295,283 @@ const VOXTRAL: Tower = {
   },
 };
 
+/** Qwen 2.5 VL's tower with grouped keys and values (EXAONE 4.5). */
+const EXAONE4_5: Tower = {
+  kind: "vision",
+  defaults: { ...QWEN2_5_VL.defaults, num_heads: 16, num_key_value_heads: 8 },
+  count: (tower, outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    const keyValueWidth = tower.size("num_key_value_heads") * Math.floor(width / tower.size("num_heads"));
+    const missing = 2 * linear(width, width) - 2 * linear(width, keyValueWidth);
+    return QWEN2_5_VL.count(tower, outer, textWidth) - tower.size("depth") * missing;
+  },
+};
+
+/** Muse-Glimmer: MoonViT's layers, norms before and after, three matrices to the text's width. */
+const MUSE_GLIMMER: Tower = {
+  kind: "vision",
+  defaults: { patch_size: 14, patch_temporal: 2 },
+  count: (tower, outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    const middle = outer.size("projector_hidden_size");
+    return (
+      tower.size("num_hidden_layers") * biasedLayer(width, tower.size("intermediate_size")) +
+      patchValues(tower) * tower.size("patch_temporal") * width +
+      tower.size("pos_emb_height") * tower.size("pos_emb_width") * width +
+      2 * layerNorm(width) +
+      outer.size("out_hidden_size") * middle +
+      square(middle) +
+      middle * textWidth
+    );
+  },
+};
+
+/** MoonViT of Kimi K3: attention wider than the layers, no biases, scales only. */
+const MOONVIT_K3: Tower = {
+  kind: "vision",
+  count: (tower, _outer, textWidth) => {
+    const width = tower.size("vt_hidden_size");
+    const attention = 4 * width * tower.size("qkv_hidden_size");
+    const merged = width * (tower.optionalWholes(["merge_kernel_size"]) ?? [2, 2]).reduce((a, b) => a * b, 1);
+    const layer = attention + 2 * width * tower.size("vt_intermediate_size") + 2 * width;
+    return (
+      tower.size("vt_num_hidden_layers") * layer +
+      patchValues(tower) * width +
+      tower.size("init_pos_emb_height") * tower.size("init_pos_emb_width") * width +
+      2 * width +
+      square(merged) +
+      merged * textWidth
+    );
+  },
+};
+
+/** MiniMax-M3: CLIP's layers with rotated positions; each patch is projected, then four are merged. */
+const MINIMAX_M3: Tower = {
+  kind: "vision",
+  defaults: { hidden_size: 1280, num_hidden_layers: 32, intermediate_size: 5120, patch_size: 14 },
+  count: (tower, outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    const compression = tower.optionalObject("img_token_compression_config") ?? tower;
+    const merged = textWidth * square(compression.optionalSize("spatial_merge_size") ?? 2);
+    const frames = compression.optionalSize("temporal_patch_size") ?? 2;
+    const middle = outer.optionalSize("projector_hidden_size") ?? textWidth;
+    return (
+      tower.size("num_hidden_layers") * biasedLayer(width, tower.size("intermediate_size")) +
+      channelsOf(tower) * square(tower.size("patch_size")) * frames * width +
+      layerNorm(width) +
+      twoLayers(width, middle, textWidth) +
+      twoLayers(merged, middle, textWidth)
+    );
+  },
+};
+
+/** MiniCPM-V 4.6: SigLIP with a window merger among its layers, and a merger before the text. */
+const MINICPM_V4_6: Tower = {
+  kind: "vision",
+  count: (tower, _outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    const window = width * (tower.optionalWholes(["window_kernel_size"]) ?? [2, 2]).reduce((a, b) => a * b, 1);
+    const middle = (window / width) * tower.size("intermediate_size");
+    const windowMerger =
+      4 * linear(width, width) + layerNorm(width) + layerNorm(window) + twoLayers(window, middle, width);
+    const merged = MERGED_PATCHES * width;
+    return siglip(tower) + windowMerger + layerNorm(merged) + twoLayers(merged, merged, textWidth);
+  },
+};
+
+/** Patches that most projectors join: two by two. */
+const MERGED_PATCHES = 4;
+
+/** GLM-4V: EVA's layers, a strided convolution to the text's width, a gated projector. */
+const GLM4V_9B: Tower = {
+  kind: "vision",
+  count: (tower, outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    return (
+      tower.size("num_hidden_layers") * biasedLayer(width, tower.size("intermediate_size")) +
+      linear(patchValues(tower), width) +
+      width +
+      tower.size("num_positions") * width +
+      linear(MERGED_PATCHES * width, textWidth) +
+      square(textWidth) +
+      layerNorm(textWidth) +
+      3 * textWidth * outer.size("ffn_hidden_size") +
+      2 * textWidth
+    );
+  },
+};
+
+/** SigLIP by DeepSeek-VL2's names, four patches merged, separators of lines and views. */
+const DEEPSEEK_VL2: Tower = {
+  kind: "vision",
+  defaults: { layers: 27, width: 1152, mlp_ratio: 3.7362, patch_size: 14, image_size: 384 },
+  count: (tower, outer, textWidth) => {
+    const width = tower.size("width");
+    const size = Math.floor(width * (tower.optionalNumber("mlp_ratio") ?? 4));
+    const output = outer.optionalObject("projector_config")?.optionalSize("n_embed") ?? textWidth;
+    return (
+      tower.size("layers") * biasedLayer(width, size) +
+      linear(patchValues(tower), width) +
+      patchesOf(tower) * width +
+      layerNorm(width) +
+      poolingHead(width, size) +
+      twoLayers(MERGED_PATCHES * width, output, output) +
+      2 * output
+    );
+  },
+};
+
+/** SigLIP's pooling head: a query, attention, norm and MLP. */
+const poolingHead = (width: number, size: number): number =>
+  width + 4 * linear(width, width) + layerNorm(width) + twoLayers(width, size, width);
+
+/** CLIP ViT-L/14 with Phi-3-vision's projector of four merged patches. */
+const PHI3_V: Tower = {
+  kind: "vision",
+  isFixed: true,
+  defaults: { hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24, patch_size: 14, image_size: 336 },
+  count: (tower, _outer, textWidth) => {
+    const merged = MERGED_PATCHES * tower.size("hidden_size");
+    return clip(tower) + twoLayers(merged, textWidth, textWidth) + 2 * merged;
+  },
+};
+
+/** Parameters of a low-rank adapter of Phi-4-multimodal on the four matrices of every layer. */
+function phi4Adapter(outer: ConfigReader, field: string, defaultRank: number): number {
+  const rank = outer.optionalObject(field)?.optionalSize("r") ?? defaultRank;
+  const { heads, kvHeads, keyDim } = readHeads(outer);
+  const width = hiddenSizeOf(outer);
+  const size = outer.size("intermediate_size");
+  const sums = [width + (heads + 2 * kvHeads) * keyDim, heads * keyDim + width, width + 2 * size, size + width].reduce(
+    (all, sum) => all + sum,
+    0,
+  );
+  return rank * sums * outer.size("num_hidden_layers");
+}
+
+/** SigLIP with its pooling head, and the adapter that the text model needs for images. */
+const PHI4_VISION: Tower = {
+  kind: "vision",
+  isFixed: true,
+  defaults: { hidden_size: 1152, intermediate_size: 4304, num_hidden_layers: 27, patch_size: 14, image_size: 448 },
+  count: (tower, outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    return (
+      siglip(tower) +
+      poolingHead(width, tower.size("intermediate_size")) +
+      twoLayers(width, textWidth, textWidth) +
+      2 * width +
+      phi4Adapter(outer, "vision_lora", 256)
+    );
+  },
+};
+
+/** Taps of Phi-4's convolutions over time, and of those over time and frequency. */
+const PHI4_KERNEL = 3;
+
+/** A conformer behind convolutions that subsample, two projectors, and the adapter for speech. */
+const PHI4_AUDIO: Tower = {
+  kind: "audio",
+  isFixed: true,
+  defaults: {
+    hidden_size: 1024,
+    intermediate_size: 1536,
+    num_blocks: 24,
+    num_attention_heads: 16,
+    nemo_conv_channels: 1024,
+    input_size: 80,
+    time_reduction: 8,
+    bias_max_distance: 1000,
+  },
+  count: (tower, outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    const size = tower.size("intermediate_size");
+    const channels = tower.size("nemo_conv_channels");
+    const inputs = tower.size("input_size");
+    const halvings = Math.round(Math.log2(tower.size("time_reduction")));
+    const mlp = layerNorm(width) + linear(width, 2 * size) + linear(size, width);
+    const convolution =
+      layerNorm(width) + linear(width, 2 * width) + 2 * width + linear(PHI4_KERNEL, width) + 2 * linear(width, width);
+    const layer = 2 * mlp + 4 * linear(width, width) + convolution + 2 * layerNorm(width);
+    const taps = square(PHI4_KERNEL);
+    const subsampling = linear(taps, channels) + (halvings - 1) * (linear(taps, channels) + linear(channels, channels));
+    return (
+      tower.size("num_blocks") * layer +
+      subsampling +
+      linear(channels * Math.ceil(inputs / 2 ** halvings), width) +
+      tower.size("bias_max_distance") * tower.size("num_attention_heads") +
+      2 * inputs +
+      2 * twoLayers(width, textWidth, textWidth) +
+      phi4Adapter(outer, "speech_lora", 320)
+    );
+  },
+};
+
+/** ERNIE 4.5 VL: Qwen2-VL's layers, then patches merged in space and in time. */
+const ERNIE_VL: Tower = {
+  kind: "vision",
+  defaults: { depth: 32, hidden_size: 1280, patch_size: 14, spatial_merge_size: 2 },
+  count: (tower, _outer, textWidth) => {
+    const width = tower.size("hidden_size", "embed_dim");
+    const merged = mergedWidth(tower, width);
+    const frames = tower.optionalSize("temporal_merge_size") ?? 2;
+    return (
+      tower.size("depth") *
+        biasedLayer(width, tower.optionalSize("intermediate_size") ?? width * (tower.optionalSize("mlp_ratio") ?? 4)) +
+      patchValues(tower) * width +
+      layerNorm(width) +
+      twoLayers(merged, merged, merged) +
+      twoLayers(merged * frames, merged, merged) +
+      2 * layerNorm(merged) +
+      linear(merged, textWidth) +
+      textWidth
+    );
+  },
+};
+
 /** By `model_type` of the whole config: a tower's projector depends on the model it is for. */
-const TOWERS: ReadonlyMap<string, Tower> = new Map([
-  ["qwen2_vl", QWEN2_VL],
-  ["qwen2_5_vl", QWEN2_5_VL],
-  ["qwen3_vl", QWEN3_VL],
-  ["qwen3_vl_moe", QWEN3_VL],
-  ["qwen3_5", QWEN3_VL],
-  ["qwen3_5_moe", QWEN3_VL],
-  ["gemma3", GEMMA3],
-  ["gemma4", GEMMA4],
-  ["llava", LLAVA],
-  ["llama4", LLAMA4],
-  ["mllama", MLLAMA],
-  ["mistral3", PIXTRAL],
-  ["glm4v", GLM4V],
-  ["glm4v_moe", GLM4V],
-  ["kimi_vl", MOONVIT],
-  ["kimi_k25", MOONVIT],
-  ["lfm2_vl", LFM2_VL],
-  ["voxtral", VOXTRAL],
+const TOWERS: ReadonlyMap<string, readonly Tower[]> = new Map([
+  ["qwen2_vl", [QWEN2_VL]],
+  ["qwen2_5_vl", [QWEN2_5_VL]],
+  ["qwen3_vl", [QWEN3_VL]],
+  ["qwen3_vl_moe", [QWEN3_VL]],
+  ["qwen3_5", [QWEN3_VL]],
+  ["qwen3_5_moe", [QWEN3_VL]],
+  ["gemma3", [GEMMA3]],
+  ["gemma4", [GEMMA4]],
+  ["llava", [LLAVA]],
+  ["llama4", [LLAMA4]],
+  ["mllama", [MLLAMA]],
+  ["mistral3", [PIXTRAL]],
+  ["glm4v", [GLM4V]],
+  ["glm4v_moe", [GLM4V]],
+  ["chatglm", [GLM4V_9B]],
+  ["kimi_vl", [MOONVIT]],
+  ["kimi_k25", [MOONVIT]],
+  ["kimi_k3", [MOONVIT_K3]],
+  ["lfm2_vl", [LFM2_VL]],
+  ["voxtral", [VOXTRAL]],
+  ["exaone4_5", [EXAONE4_5]],
+  ["muse_glimmer", [MUSE_GLIMMER]],
+  ["minimax_m3_vl", [MINIMAX_M3]],
+  ["minicpmv4_6", [MINICPM_V4_6]],
+  ["deepseek_vl_v2", [DEEPSEEK_VL2]],
+  ["phi3_v", [PHI3_V]],
+  ["phi4mm", [PHI4_VISION, PHI4_AUDIO]],
+  ["phi4_multimodal", [PHI4_VISION, PHI4_AUDIO]],
+  ["ernie4_5_moe_vl", [ERNIE_VL]],
+  ["ernie4_5_vl_moe", [ERNIE_VL]],
 ]);
 
 const TOWER_FIELDS: Readonly<Record<Encoder["kind"], string>> = { vision: "vision_config", audio: "audio_config" };
 
 /** The towers of a multimodal config that can be counted exactly. @throws ConfigError for fields that are wrong. */
 export function readEncoders(config: ConfigReader, textWidth: number): Encoder[] {
-  const tower = TOWERS.get(config.optionalText("model_type") ?? "");
-  const described = tower && config.optionalObject(TOWER_FIELDS[tower.kind]);
-  if (!tower || !described) return [];
-  const parameters = tower.count(described.withDefaults(tower.defaults ?? {}), config, textWidth);
-  return [{ kind: tower.kind, parameters }];
+  const towers = TOWERS.get(config.optionalText("model_type") ?? "") ?? [];
+  return towers.flatMap((tower) => {
+    const described = config.optionalObject(TOWER_FIELDS[tower.kind]);
+    if (!described && !tower.isFixed) return [];
+    const reader = (described ?? ConfigReader.of({}, config.path)).withDefaults(tower.defaults ?? {});
+    return [{ kind: tower.kind, parameters: tower.count(reader, config, textWidth) }];
+  });
 }

@@ -1,4 +1,5 @@
 import type { Architecture } from "./architecture.js";
+import { plain } from "./block-parts.js";
 import { ConfigError } from "./config-error.js";
 import { ConfigReader, type Path } from "./config-reader.js";
 import { withEncoders } from "./decoder.js";
@@ -24,10 +25,8 @@ const SUGGESTIONS = 5;
 export function architectureFromConfig(config: unknown): Architecture {
   const root = ConfigReader.of(config);
   const { reader, family } = findTextModel(root);
-  const described = family.describe(reader);
-  const hasOutput = described.hasOutput && !isWithoutOutput(reader, family);
-  const architecture = withEncoders({ ...described, hasOutput }, readEncoders(root, described.hiddenSize));
-  return assertPossible(architecture);
+  const described = withoutMissingOutput(family.describe(reader), reader, family);
+  return assertPossible(withEncoders(described, readEncoders(root, described.hiddenSize)));
 }
 
 /** Each field alone was possible; together they may still not be (widths multiplied, parameters in all). */
@@ -67,18 +66,27 @@ function findTextModel(root: ConfigReader): TextModel {
 
 /** Heads that take the output matrix's place: rerankers and reward models. */
 const OTHER_HEADS = /(ForSequenceClassification|ForTokenClassification|ForRewardModel)$/;
+/** Bare models (embedders): `Qwen3Model`, `Gemma3TextModel`, `LlamaBidirectionalModel`. */
+const BARE_MODEL = /(Text|Bidirectional)?Model$/;
 
-/** Bare models (embedders such as `Qwen3Model` or `MistralModel`) and other heads have no output matrix. */
-function isWithoutOutput(reader: ConfigReader, family: Family): boolean {
+/**
+ * Bare models and models with other heads have no output matrix. A GGUF file of a bare model has one all the same,
+ * unless its embeddings are tied: llama.cpp's causal architectures hold one, or the token embedding in its place.
+ */
+function withoutMissingOutput(architecture: Architecture, reader: ConfigReader, family: Family): Architecture {
   const names = reader.optionalTexts("architectures") ?? [];
-  return (
-    names.length > 0 &&
-    names.every(
-      (name) =>
-        OTHER_HEADS.test(name) ||
-        (name.endsWith("Model") && family.architectures.includes(name.replace(/Model$/, "ForCausalLM"))),
-    )
-  );
+  if (!architecture.hasOutput || names.length === 0) return architecture;
+  const isBare = (name: string): boolean =>
+    BARE_MODEL.test(name) && family.architectures.includes(name.replace(BARE_MODEL, "ForCausalLM"));
+  if (!names.every((name) => OTHER_HEADS.test(name) || isBare(name))) return architecture;
+  const { hiddenSize, vocabularySize, tiedEmbeddings, tensors } = architecture;
+  const isInGguf = !tiedEmbeddings && names.every(isBare);
+  const output = plain("output.weight", [hiddenSize, vocabularySize], "OUTPUT");
+  return {
+    ...architecture,
+    hasOutput: false,
+    tensors: isInGguf ? [...tensors, { ...output, isParameter: false }] : tensors,
+  };
 }
 
 const samePath = (a: Path, b: Path): boolean => a.length === b.length;

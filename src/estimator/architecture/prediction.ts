@@ -1,4 +1,4 @@
-import type { Block } from "./architecture.js";
+import type { Block, PlainTensor } from "./architecture.js";
 import { joinParts, plain } from "./block-parts.js";
 
 export interface PredictionParts {
@@ -6,6 +6,13 @@ export interface PredictionParts {
   headNorm?: string | null;
   /** The block has an embedding and an output matrix of its own, of this vocabulary (GLM-4.5). */
   ownVocabulary?: number | undefined;
+  /** The block has an output matrix of its own, of this vocabulary, but no embedding (Step-3.5). */
+  ownOutput?: number | undefined;
+}
+
+/** Equal blocks, one for each predicted token; none is described where there are none. */
+export function repeatBlock(describe: () => Block, count: number): Block[] {
+  return count === 0 ? [] : new Array<Block>(count).fill(describe());
 }
 
 /**
@@ -20,11 +27,12 @@ export function predictionBlock(layer: Block, hiddenSize: number, parts: Predict
       plain("nextn.enorm.weight", [hiddenSize], "NEXT_TOKEN_PREDICTION"),
       plain("nextn.hnorm.weight", [hiddenSize], "NEXT_TOKEN_PREDICTION"),
       ...(headNorm === null ? [] : [plain(headNorm, [hiddenSize], "NEXT_TOKEN_PREDICTION")]),
-      ...(parts.ownVocabulary === undefined
-        ? []
-        : ["nextn.embed_tokens.weight", "nextn.shared_head_head.weight"].map((name) =>
-            plain(name, [hiddenSize, parts.ownVocabulary ?? 0], "NEXT_TOKEN_PREDICTION"),
-          )),
+      ...vocabularyMatrix("nextn.embed_tokens.weight", hiddenSize, parts.ownVocabulary),
+      ...vocabularyMatrix("nextn.shared_head_head.weight", hiddenSize, parts.ownVocabulary ?? parts.ownOutput),
     ],
   });
+}
+
+function vocabularyMatrix(name: string, hiddenSize: number, vocabulary: number | undefined): PlainTensor[] {
+  return vocabulary === undefined ? [] : [plain(name, [hiddenSize, vocabulary], "NEXT_TOKEN_PREDICTION")];
 }

@@ -43,7 +43,7 @@ interface PartFields {
 const ATTENTION_FIELDS: Record<string, PartFields> = {
   grouped: {
     sizes: ["heads", "kvHeads", "keyDim", "valueDim"],
-    flags: ["fusedQkv", "gatedQuery", "valueIsKey", "sharesCache", "ownsNoKeys", "uncached", "noRope"],
+    flags: ["fusedQkv", "gatedQuery", "outputGate", "valueIsKey", "sharesCache", "ownsNoKeys", "uncached", "noRope"],
   },
   latent: {
     sizes: ["heads", "kvRank", "valueDim"],

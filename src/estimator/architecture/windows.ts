@@ -21,15 +21,20 @@ const WINDOW_OF_LAYER_TYPE: ReadonlyMap<string, "none" | Window["kind"]> = new M
 ]);
 
 /**
- * Windows by the config's own list (`layer_types`), else by the family's pattern. Without `sliding_window` every
- * layer is full.
+ * Windows by the config's own list (`layer_types`), else by the family's pattern, or by which layers it says are
+ * full. Without `sliding_window` every layer is full.
  */
-export function layerWindows(config: ConfigReader, layers: number, pattern: WindowPattern): LayerWindows {
+export function layerWindows(
+  config: ConfigReader,
+  layers: number,
+  pattern: WindowPattern | ((index: number) => boolean),
+): LayerWindows {
   const size = config.optionalCount("sliding_window", "sliding_window_size");
   if (size === undefined || size === 0) return Array.from({ length: layers }, () => undefined);
   const listed = windowsByLayerTypes(config, layers, size);
   if (listed) return listed;
-  return Array.from({ length: layers }, (_, index) => (isFull(index, pattern) ? undefined : { kind: "sliding", size }));
+  const isFullLayer = typeof pattern === "function" ? pattern : (index: number) => isFull(index, pattern);
+  return Array.from({ length: layers }, (_, index) => (isFullLayer(index) ? undefined : { kind: "sliding", size }));
 }
 
 /** Windows by `layer_types`; undefined if the config has no such list. */

@@ -100,11 +100,12 @@ function groupedAttentionTensors(attention: GroupedAttention, hiddenSize: number
   const queryWidth = heads * keyDim * (attention.gatedQuery ? 2 : 1);
   const keyWidth = kvHeads * keyDim;
   const valueWidth = kvHeads * valueDim;
-  const output = matrix("attn_output", heads * valueDim, hiddenSize, "ATTENTION");
+  const tensors = [matrix("attn_output", heads * valueDim, hiddenSize, "ATTENTION")];
+  if (attention.outputGate) tensors.push(matrix("attn_gate", hiddenSize, heads * valueDim, "ATTENTION"));
   if (attention.fusedQkv) {
-    return [matrix("attn_qkv", hiddenSize, queryWidth + keyWidth + valueWidth, "ATTENTION"), output];
+    return [matrix("attn_qkv", hiddenSize, queryWidth + keyWidth + valueWidth, "ATTENTION"), ...tensors];
   }
-  const tensors = [...queryTensors(hiddenSize, attention.queryRank ?? null, queryWidth), output];
+  tensors.push(...queryTensors(hiddenSize, attention.queryRank ?? null, queryWidth));
   if (!attention.ownsNoKeys) {
     tensors.push(matrix("attn_k", hiddenSize, keyWidth, "ATTENTION"));
     if (!attention.valueIsKey) tensors.push(matrix("attn_v", hiddenSize, valueWidth, "ATTENTION"));

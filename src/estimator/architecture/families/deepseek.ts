@@ -48,7 +48,8 @@ interface LatentTraits {
   prediction: PredictionHabits;
   /** The indexer of each layer, prediction blocks after the last one; undefined for a layer without. */
   indexers?: (config: ConfigReader, blocks: number) => (Indexer | undefined)[];
-  defaults?: Family["defaults"];
+  /** What a config that is silent of these fields means, nested or not. */
+  meaning?: Readonly<Record<string, unknown>>;
 }
 
 const feedForwardPart = (config: ConfigReader, isMixture: boolean): BlockPart =>
@@ -59,8 +60,18 @@ const feedForwardPart = (config: ConfigReader, isMixture: boolean): BlockPart =>
       })
     : feedForward(config);
 
-function latent(modelTypes: string[], architectures: string[], traits: LatentTraits): Family {
-  return { modelTypes, architectures, describe: (config) => describeLatent(config, traits) };
+function latent(
+  modelTypes: string[],
+  architectures: string[],
+  traits: LatentTraits,
+  defaults?: Family["defaults"],
+): Family {
+  return {
+    modelTypes,
+    architectures,
+    ...(defaults ? { defaults } : {}),
+    describe: (config) => describeLatent(traits.meaning ? config.withDefaults(traits.meaning) : config, traits),
+  };
 }
 
 function describeLatent(config: ConfigReader, traits: LatentTraits): Architecture {
@@ -150,12 +161,58 @@ const MINICPM3: Family = {
   },
 };
 
+const DEEPSEEK_V3_DEFAULTS = {
+  vocab_size: 129280,
+  hidden_size: 7168,
+  intermediate_size: 18432,
+  moe_intermediate_size: 2048,
+  num_hidden_layers: 61,
+  num_attention_heads: 128,
+  n_shared_experts: 1,
+  n_routed_experts: 256,
+  num_experts_per_tok: 8,
+  kv_lora_rank: 512,
+  q_lora_rank: 1536,
+  qk_rope_head_dim: 64,
+  qk_nope_head_dim: 128,
+  v_head_dim: 128,
+  first_k_dense_replace: 3,
+  max_position_embeddings: 4096,
+};
+
+const MISTRAL4_DEFAULTS = {
+  vocab_size: 131072,
+  hidden_size: 4096,
+  intermediate_size: 12288,
+  moe_intermediate_size: 2048,
+  num_hidden_layers: 36,
+  num_attention_heads: 32,
+  n_shared_experts: 1,
+  n_routed_experts: 128,
+  num_experts_per_tok: 4,
+  kv_lora_rank: 256,
+  q_lora_rank: 1024,
+  qk_rope_head_dim: 64,
+  qk_nope_head_dim: 64,
+  v_head_dim: 128,
+  first_k_dense_replace: 0,
+  max_position_embeddings: 1048576,
+};
+
 export const DEEPSEEK_FAMILIES: readonly Family[] = [
   DEEPSEEK_V2,
-  latent(["deepseek_v3", "kimi_k2"], ["DeepseekV3ForCausalLM", "KimiK2ForCausalLM"], {
-    gguf: "deepseek2",
-    prediction: LEFT_OUT,
-  }),
+  latent(
+    ["deepseek_v3", "kimi_k2"],
+    ["DeepseekV3ForCausalLM", "KimiK2ForCausalLM", "MistralLarge3ForCausalLM"],
+    { gguf: "deepseek2", prediction: LEFT_OUT },
+    DEEPSEEK_V3_DEFAULTS,
+  ),
+  latent(
+    ["mistral4"],
+    ["Mistral4ForCausalLM"],
+    { gguf: "mistral4", prediction: LEFT_OUT, meaning: { topk_method: "greedy" } },
+    MISTRAL4_DEFAULTS,
+  ),
   latent(["deepseek_v32"], ["DeepseekV32ForCausalLM"], {
     gguf: "deepseek32",
     prediction: KEPT_AND_CACHED,

@@ -1,5 +1,6 @@
 import type { Block } from "../architecture.js";
 import {
+  assertDense,
   attentionBiases,
   feedForward,
   groupedAttention,
@@ -19,12 +20,14 @@ import type { Family } from "../family.js";
  * Phi-3's window is not described: llama.cpp keeps these layers full, and so do most engines.
  */
 
-const phi3Block = (config: ConfigReader): Block =>
-  joinParts(
+const phi3Block = (config: ConfigReader): Block => {
+  assertDense(config);
+  return joinParts(
     norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
     groupedAttention(config, { shape: { fusedQkv: true } }),
     feedForward(config, { fusedGateUp: true }),
   );
+};
 
 /** Layer norms with biases, one for attention and feed forward together. */
 const phi2Block = (config: ConfigReader): Block => {
@@ -87,8 +90,16 @@ const outputBias = (config: ConfigReader) => ({
 
 export const FUSED_FAMILIES: readonly Family[] = [
   {
-    modelTypes: ["phi3", "phi3_v"],
-    architectures: ["Phi3ForCausalLM", "Phi3VForCausalLM"],
+    modelTypes: ["phi3", "phi3_v", "phi4mm", "phi4_multimodal"],
+    architectures: ["Phi3ForCausalLM", "Phi3VForCausalLM", "Phi4MMForCausalLM", "Phi4MultimodalForCausalLM"],
+    defaults: {
+      vocab_size: 32064,
+      hidden_size: 3072,
+      intermediate_size: 8192,
+      num_hidden_layers: 32,
+      num_attention_heads: 32,
+      max_position_embeddings: 4096,
+    },
     describe: (config) => {
       const block = phi3Block(config);
       return describeDecoder(config, { gguf: "phi3", tiedByDefault: false, layer: () => block });

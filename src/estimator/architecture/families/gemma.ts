@@ -1,5 +1,6 @@
 import type { Block, PlainTensor, Window } from "../architecture.js";
 import {
+  assertDense,
   expertCountOf,
   feedForward,
   groupedAttention,
@@ -73,6 +74,7 @@ function gemma(
     architectures,
     ...(defaults ? { defaults } : {}),
     describe: (config) => {
+      assertDense(config);
       const period = config.optionalSize("sliding_window_pattern", "_sliding_window_pattern") ?? traits.period;
       const windows = layerWindows(config, layerCountOf(config), { period, full: "last" });
       return describeDecoder(config, {

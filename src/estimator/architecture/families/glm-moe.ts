@@ -16,16 +16,13 @@ import { type ConfigReader, describe } from "../config-reader.js";
 import { describeDecoder, layerCountOf, predictionCountOf, vocabularySizeOf } from "../decoder.js";
 import { expertLayers } from "../expert-layers.js";
 import type { Family } from "../family.js";
-import { predictionBlock } from "../prediction.js";
+import { predictionBlock, repeatBlock } from "../prediction.js";
 import { layerWindows, windowField } from "../windows.js";
 
 /*
  * Mixtures of experts whose layers differ in heads or that carry prediction blocks: GLM-4.5 to 4.7, Step-3.5,
  * MiMo-V2, Laguna.
  */
-
-/** Blocks repeated for each predicted token. */
-const repeat = (block: Block, count: number): Block[] => Array.from({ length: count }, () => block);
 
 const GLM4_MOE: Family = {
   modelTypes: ["glm4_moe", "glm4v_moe", "glm4v_moe_text"],
@@ -50,10 +47,11 @@ const GLM4_MOE: Family = {
       tiedByDefault: false,
       layer: (index) => block(hasExperts[index] ?? false),
       prediction: {
-        blocks: repeat(
-          predictionBlock(block(true), hiddenSize, {
-            ownVocabulary: ownsVocabulary ? vocabularySizeOf(config) : undefined,
-          }),
+        blocks: repeatBlock(
+          () =>
+            predictionBlock(block(true), hiddenSize, {
+              ownVocabulary: ownsVocabulary ? vocabularySizeOf(config) : undefined,
+            }),
           predictionCountOf(config, "num_nextn_predict_layers"),
         ),
         inGguf: true,
@@ -124,8 +122,8 @@ const STEP35: Family = {
       tiedByDefault: false,
       layer: (index) => block(windows[index], hasExperts[index] ?? false),
       prediction: {
-        blocks: repeat(
-          predictionBlock(block(predicted, false), hiddenSize),
+        blocks: repeatBlock(
+          () => predictionBlock(block(predicted, false), hiddenSize, { ownOutput: vocabularySizeOf(config) }),
           predictionCountOf(config, "num_nextn_predict_layers"),
         ),
         inGguf: true,
@@ -200,8 +198,8 @@ const MIMO2: Family = {
       tiedByDefault: false,
       layer: (index) => block(isSliding[index] === 1, hasExperts[index] ?? false),
       prediction: {
-        blocks: repeat(
-          predictionBlock(block(true, false), hiddenSize, { headNorm: "layer_output_norm.weight" }),
+        blocks: repeatBlock(
+          () => predictionBlock(block(true, false), hiddenSize, { headNorm: "layer_output_norm.weight" }),
           config.has("num_nextn_predict_layers")
             ? predictionCountOf(config, "num_nextn_predict_layers")
             : MIMO2_PREDICTION_BLOCKS,

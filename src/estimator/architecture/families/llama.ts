@@ -1,5 +1,6 @@
 import type { Block } from "../architecture.js";
 import {
+  assertDense,
   attentionBiases,
   feedForward,
   feedForwardBiases,
@@ -11,11 +12,13 @@ import {
   plain,
 } from "../block-parts.js";
 import type { ConfigReader } from "../config-reader.js";
-import { describeDecoder } from "../decoder.js";
+import { describeDecoder, layerCountOf } from "../decoder.js";
 import type { Family } from "../family.js";
+import { layerWindows, windowField } from "../windows.js";
 
 /** Llama's layer: two norms, grouped-query attention, SwiGLU; biases where the config says so. */
 export function llamaBlock(config: ConfigReader): Block {
+  assertDense(config);
   const hiddenSize = hiddenSizeOf(config);
   return joinParts(
     norms(hiddenSize, ["attn_norm", "ffn_norm"]),
@@ -111,9 +114,89 @@ const MLLAMA: Family = {
   },
 };
 
+/** InternLM: Q, K, V and output have biases (`bias`). llama.cpp does not convert it. */
+const INTERNLM: Family = {
+  modelTypes: ["internlm"],
+  architectures: ["InternLMForCausalLM"],
+  describe: (config) => {
+    assertDense(config);
+    const block = joinParts(
+      norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
+      groupedAttention(config, { biases: config.flag("bias", true) ? ["q", "k", "v", "o"] : [] }),
+      feedForward(config),
+    );
+    return describeDecoder(config, { gguf: null, tiedByDefault: false, layer: () => block });
+  },
+};
+
+/** InternLM 3: biases of Q, K and V (`qkv_bias`), and of everything else (`bias`). */
+const INTERNLM3: Family = {
+  modelTypes: ["internlm3"],
+  architectures: ["InternLM3ForCausalLM"],
+  describe: (config) => {
+    assertDense(config);
+    const hiddenSize = hiddenSizeOf(config);
+    const hasBias = config.flag("bias", false);
+    const block = joinParts(
+      norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+      groupedAttention(config, {
+        biases: [
+          ...(config.flag("qkv_bias", false) ? (["q", "k", "v"] as const) : []),
+          ...(hasBias ? (["o"] as const) : []),
+        ],
+      }),
+      feedForward(config),
+      hasBias ? feedForwardBiases(intermediateSizeOf(config), hiddenSize, true) : {},
+    );
+    return describeDecoder(config, { gguf: "llama", tiedByDefault: false, layer: () => block });
+  },
+};
+
+/** Every fourth layer, counted from the last, is full and not rotated. */
+const MUSE_PERIOD = 4;
+
+/** Muse-Glimmer: gated attention between two norms; queries and keys are normalised without a scale. */
+const MUSE_GLIMMER: Family = {
+  modelTypes: ["muse_glimmer", "muse_glimmer_text"],
+  architectures: ["MuseGlimmerForConditionalGeneration", "MuseGlimmerForCausalLM"],
+  defaults: {
+    vocab_size: 202048,
+    hidden_size: 6656,
+    intermediate_size: 19968,
+    num_hidden_layers: 52,
+    num_attention_heads: 32,
+    num_key_value_heads: 2,
+    head_dim: 128,
+    max_position_embeddings: 131072,
+    sliding_window: 2048,
+  },
+  describe: (config) => {
+    assertDense(config);
+    const hiddenSize = hiddenSizeOf(config);
+    const layers = layerCountOf(config);
+    const windows = layerWindows(config, layers, (index) => (layers - 1 - index) % MUSE_PERIOD === 0);
+    const bases = config.optionalNumbers("layer_rope_theta");
+    const block = (index: number): Block => {
+      const isRotated = bases === undefined ? windows[index] !== undefined : bases[index] !== 0;
+      const attention = groupedAttention(config, {
+        biases: attentionBiases(config, "qkvo"),
+        queryKeyNorm: "head",
+        queryKeyNormIsConstant: true,
+        shape: { outputGate: true, ...windowField(windows[index]), ...(isRotated ? {} : { noRope: true }) },
+      });
+      return joinParts(
+        norms(hiddenSize, ["attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"]),
+        attention,
+        feedForward(config),
+      );
+    };
+    return describeDecoder(config, { gguf: "muse-glimmer", tiedByDefault: false, layer: block });
+  },
+};
+
 export const LLAMA_FAMILIES: readonly Family[] = [
   llamaLike(
-    ["llama", "llama_text", "yi", "aquila"],
+    ["llama", "llama_text", "llama_bidirec", "yi", "aquila"],
     ["LlamaForCausalLM", "LLaMAForCausalLM", "YiForCausalLM", "AquilaForCausalLM", "LlamaModel"],
     { gguf: "llama" },
     LLAMA_DEFAULTS,
@@ -126,7 +209,8 @@ export const LLAMA_FAMILIES: readonly Family[] = [
     MISTRAL_DEFAULTS,
   ),
   llamaLike(["internlm2"], ["InternLM2ForCausalLM", "InternLM2ForRewardModel"], { gguf: "internlm2" }),
-  llamaLike(["internlm3"], ["InternLM3ForCausalLM"], { gguf: "llama" }),
+  INTERNLM,
+  INTERNLM3,
   llamaLike(["granite"], ["GraniteForCausalLM"], { gguf: "granite" }),
   llamaLike(["smollm3"], ["SmolLM3ForCausalLM"], { gguf: "smollm3", tiedByDefault: true }),
   llamaLike(["baichuan"], ["BaichuanForCausalLM", "BaiChuanForCausalLM"], { gguf: "baichuan" }),
@@ -146,6 +230,7 @@ export const LLAMA_FAMILIES: readonly Family[] = [
     },
   },
   MLLAMA,
+  MUSE_GLIMMER,
   llamaLike(["helium", "arcee_llama"], ["HeliumForCausalLM"], { gguf: "llama" }),
   llamaLike(["minicpm"], ["MiniCPMForCausalLM"], { gguf: "minicpm", tiedByDefault: true }),
 ];

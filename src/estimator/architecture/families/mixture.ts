@@ -15,7 +15,7 @@ import {
   routedExperts,
   sharedExperts,
 } from "../block-parts.js";
-import type { ConfigReader } from "../config-reader.js";
+import { ConfigReader } from "../config-reader.js";
 import { describeDecoder, layerCountOf, predictionCountOf } from "../decoder.js";
 import { expertLayers } from "../expert-layers.js";
 import type { Family } from "../family.js";
@@ -275,6 +275,81 @@ const LING: Family = {
   },
 };
 
+/** ERNIE 4.5 VL's configs state some widths and counts twice: for the text's experts and for the images'. */
+function textAndVision(config: ConfigReader, name: string): [number, number] {
+  const value = config.raw(name);
+  if (!Array.isArray(value)) return [config.size(name), config.size(name)];
+  const [text, vision] = config.optionalWholes([name], { min: 1 }) ?? [];
+  if (text === undefined || vision === undefined) throw config.invalid(name, "must have two entries");
+  return [text, vision];
+}
+
+/** Fields of ERNIE 4.5 VL with one entry for each kind of expert, of which the text's count. */
+const PER_MODALITY = ["moe_num_experts", "moe_intermediate_size", "moe_layer_start_index", "moe_layer_end_index"];
+
+/** The config with each list of two reduced to its first entry. */
+function textConfig(config: ConfigReader): ConfigReader {
+  const first = PER_MODALITY.flatMap((name) => {
+    const value = config.raw(name);
+    return Array.isArray(value) ? [[name, config.optionalNumbers(name)?.[0]] as const] : [];
+  });
+  return new ConfigReader(Object.fromEntries(first), config.path, config);
+}
+
+/**
+ * ERNIE 4.5 VL: experts for text and narrower ones for images, each with a router of its own. llama.cpp does not
+ * load it.
+ */
+const ERNIE_VL: Family = {
+  modelTypes: ["ernie4_5_moe_vl", "ernie4_5_vl_moe", "ernie4_5_vl_moe_text"],
+  architectures: ["Ernie4_5_VLMoeForConditionalGeneration", "Ernie4_5_VL_MoeForConditionalGeneration"],
+  defaults: {
+    vocab_size: 103424,
+    hidden_size: 2560,
+    intermediate_size: 12288,
+    num_hidden_layers: 28,
+    num_attention_heads: 20,
+    num_key_value_heads: 4,
+    max_position_embeddings: 131072,
+    moe_intermediate_size: [1536, 512],
+    moe_k: 6,
+    moe_num_experts: 64,
+    moe_num_shared_experts: 2,
+    moe_layer_start_index: 1,
+  },
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const text = textConfig(config);
+    const [, size] = textAndVision(config, "moe_intermediate_size");
+    const [, count] = textAndVision(config, "moe_num_experts");
+    const hasExperts = expertLayers(text, layerCountOf(config));
+    const vision = {
+      tensors: [
+        plain("ffn_gate_inp_vision.weight", [hiddenSize, count], "ROUTER"),
+        plain("exp_probs_b_vision.bias", [count], "ROUTER"),
+        ...["gate", "up"].map((name) => plain(`ffn_${name}_vexps.weight`, [hiddenSize, size, count], "EXPERTS")),
+        plain("ffn_down_vexps.weight", [size, hiddenSize, count], "EXPERTS"),
+      ],
+    };
+    const block = (isMixture: boolean): Block =>
+      joinParts(
+        norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+        groupedAttention(config, { biases: config.flag("use_bias", false) ? ["q", "k", "v", "o"] : [] }),
+        isMixture
+          ? joinParts(
+              routedExperts(text, { routerScoreBias: true, shared: sharedExperts(text, "moe_num_shared_experts") }),
+              vision,
+            )
+          : feedForward(config),
+      );
+    return describeDecoder(config, {
+      gguf: null,
+      tiedByDefault: true,
+      layer: (index) => block(hasExperts[index] ?? false),
+    });
+  },
+};
+
 export const MIXTURE_FAMILIES: readonly Family[] = [
   mixture(["mixtral"], ["MixtralForCausalLM"], {
     gguf: "llama",
@@ -343,6 +418,7 @@ export const MIXTURE_FAMILIES: readonly Family[] = [
     attention: qwen3MoeAttention,
     experts: (config) => ({ routerScoreBias: true, shared: sharedExperts(config, "n_shared_experts") }),
   }),
+  ERNIE_VL,
   MINIMAX_01,
   GPT_OSS,
   LLAMA4,

@@ -15,7 +15,7 @@ import { describeDecoder, layerCountOf, predictionCountOf } from "../decoder.js"
 import { expertLayers } from "../expert-layers.js";
 import type { Family } from "../family.js";
 import { MAX_LAYERS } from "../limits.js";
-import { predictionBlock } from "../prediction.js";
+import { predictionBlock, repeatBlock } from "../prediction.js";
 import { gatedSharedExpert } from "./mixture.js";
 
 /* Qwen3-Next and Qwen3.5 to 3.8: gated delta nets, with gated full attention in every fourth layer. */
@@ -54,6 +54,8 @@ interface HybridTraits {
   gguf: { dense: string; mixture: string };
   fusedRates: boolean;
   predictionInGguf: boolean;
+  /** Prediction blocks of published checkpoints whose config does not count them. */
+  uncountedPrediction: number;
   tiedByDefault: boolean;
 }
 
@@ -79,13 +81,14 @@ function qwenHybrid(modelTypes: string[], architectures: string[], traits: Hybri
           recurrent ? { recurrent: gatedDeltaNet(config, traits.fusedRates) } : attention(),
           experts ? routedExperts(config, { shared: gatedSharedExpert(config) }) : feedForward(config),
         );
-      const predicted = predictionCountOf(config, "mtp_num_hidden_layers", "num_nextn_predict_layers");
+      const counted = ["mtp_num_hidden_layers", "num_nextn_predict_layers"];
+      const predicted = config.has(...counted) ? predictionCountOf(config, ...counted) : traits.uncountedPrediction;
       return describeDecoder(config, {
         gguf: isMixture ? traits.gguf.mixture : traits.gguf.dense,
         tiedByDefault: traits.tiedByDefault,
         layer: (index) => block(isRecurrent[index] ?? false, isMixture && (hasExperts[index] ?? true)),
         prediction: {
-          blocks: Array.from({ length: predicted }, () => predictionBlock(block(false, isMixture), hiddenSize)),
+          blocks: repeatBlock(() => predictionBlock(block(false, isMixture), hiddenSize), predicted),
           inGguf: traits.predictionInGguf,
           loadedByLlamaCpp: traits.predictionInGguf,
           cachedByLlamaCpp: false,
@@ -100,6 +103,7 @@ export const QWEN_HYBRID_FAMILIES: readonly Family[] = [
     gguf: { dense: "qwen3next", mixture: "qwen3next" },
     fusedRates: true,
     predictionInGguf: false,
+    uncountedPrediction: 1,
     tiedByDefault: false,
   }),
   qwenHybrid(
@@ -114,6 +118,7 @@ export const QWEN_HYBRID_FAMILIES: readonly Family[] = [
       gguf: { dense: "qwen35", mixture: "qwen35moe" },
       fusedRates: false,
       predictionInGguf: true,
+      uncountedPrediction: 0,
       tiedByDefault: false,
     },
   ),

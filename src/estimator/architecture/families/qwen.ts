@@ -1,6 +1,7 @@
 import type { Block, Window } from "../architecture.js";
 import {
   type AttentionOptions,
+  assertDense,
   attentionBiases,
   feedForward,
   groupedAttention,
@@ -45,6 +46,7 @@ function qwen(modelTypes: string[], architectures: string[], traits: QwenTraits,
     architectures,
     ...(defaults ? { defaults } : {}),
     describe: (config) => {
+      assertDense(config);
       const block = (window: Window | undefined): Block =>
         joinParts(
           norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),

@@ -1,5 +1,6 @@
 import type { Block, Mamba2 } from "../architecture.js";
 import {
+  assertDense,
   attentionBiases,
   type BlockPart,
   expertCountOf,
@@ -52,13 +53,42 @@ function nemotronLayers(config: ConfigReader, pattern: string, list: string): Ne
   });
 }
 
+interface Mamba2Fields {
+  heads: string;
+  headDim: string;
+  groups: string;
+  state: string;
+  conv: string;
+  /** Inner width in hidden sizes, for configs whose head width is "auto". */
+  expand?: string;
+}
+
+/** Mamba 2's default of the inner width, in hidden sizes. */
+const MAMBA_EXPAND = 2;
+
+function expandedWidth(config: ConfigReader, names: Mamba2Fields, heads: number): number {
+  const width = hiddenSizeOf(config) * (config.optionalSize(names.expand ?? "expand") ?? MAMBA_EXPAND);
+  if (width % heads !== 0) {
+    throw config.invalid(names.heads, `is ${heads}, which does not divide the inner width ${width}`);
+  }
+  return width;
+}
+
+/** The names that Granite 4-H and Bamba have for Mamba 2's fields. */
+const MAMBA_FIELDS: Mamba2Fields = {
+  heads: "mamba_n_heads",
+  headDim: "mamba_d_head",
+  groups: "mamba_n_groups",
+  state: "mamba_d_state",
+  conv: "mamba_d_conv",
+  expand: "mamba_expand",
+};
+
 /** Mamba 2 by its fields, heads times head width checked against the group count. */
-function mamba2(
-  config: ConfigReader,
-  names: { heads: string; headDim: string; groups: string; state: string; conv: string },
-): Mamba2 {
+function mamba2(config: ConfigReader, names: Mamba2Fields): Mamba2 {
   const heads = config.size(names.heads);
-  const innerSize = heads * config.size(names.headDim);
+  const innerSize =
+    config.raw(names.headDim) === "auto" ? expandedWidth(config, names, heads) : heads * config.size(names.headDim);
   const groups = config.size(names.groups);
   if (innerSize % groups !== 0) throw config.invalid(names.groups, `is ${groups}, which does not divide ${innerSize}`);
   return {
@@ -160,17 +190,37 @@ const GRANITE_HYBRID: Family = {
             ? groupedAttention(config, { biases: attentionBiases(config, "qkvo") })
             : {
                 recurrent: {
-                  ...mamba2(config, {
-                    heads: "mamba_n_heads",
-                    headDim: "mamba_d_head",
-                    groups: "mamba_n_groups",
-                    state: "mamba_d_state",
-                    conv: "mamba_d_conv",
-                  }),
+                  ...mamba2(config, MAMBA_FIELDS),
                   ...(config.flag("mamba_conv_bias", true) ? {} : { convBias: false }),
                 },
               },
           feedForwardPart(),
+        ),
+    });
+  },
+};
+
+/** Mamba 2 with attention in the layers listed, a dense feed forward in all. */
+const BAMBA: Family = {
+  modelTypes: ["bamba"],
+  architectures: ["BambaForCausalLM"],
+  describe: (config) => {
+    assertDense(config);
+    const full = new Set(config.optionalWholes(["attn_layer_indices"], { max: MAX_LAYERS }) ?? []);
+    const mamba = {
+      recurrent: {
+        ...mamba2(config, MAMBA_FIELDS),
+        ...(config.flag("mamba_conv_bias", true) ? {} : { convBias: false }),
+      },
+    };
+    return describeDecoder(config, {
+      gguf: "granitehybrid",
+      tiedByDefault: false,
+      layer: (index) =>
+        joinParts(
+          norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
+          full.has(index) ? groupedAttention(config, { biases: attentionBiases(config, "qkvo") }) : mamba,
+          feedForward(config),
         ),
     });
   },
@@ -346,6 +396,7 @@ const renameOutputNorm = <T extends { name: string }>(tensor: T): T =>
 export const STATE_SPACE_FAMILIES: readonly Family[] = [
   NEMOTRON_H,
   GRANITE_HYBRID,
+  BAMBA,
   FALCON_H1,
   JAMBA,
   MAMBA1,
