@@ -64,7 +64,7 @@ function buildEmbedding(context: GraphContext): GraphNode {
   const table = graph.weight(context.host, 0, width, architecture.vocabularySize);
   const embedded = graph.getRows(table, ids);
   graph.expand(embedded);
-  return context.habits.scalesEmbedding ? graph.inPlace(embedded) : embedded;
+  return context.habits.scalesEmbedding || context.multiplies("embedding") ? graph.inPlace(embedded) : embedded;
 }
 
 /**
@@ -148,7 +148,8 @@ function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean, inpu
 
 /** A sum of two parts takes over its first term's memory. */
 function add(layer: LayerContext, computed: GraphNode, residual: GraphNode, residualFirst: boolean): GraphNode {
-  return residualFirst ? layer.graph.inPlace(residual, computed) : layer.graph.inPlace(computed, residual);
+  const term = layer.context.multiplies("residual") ? layer.graph.inPlace(computed) : computed;
+  return residualFirst ? layer.graph.inPlace(residual, term) : layer.graph.inPlace(term, residual);
 }
 
 /** Attention, a recurrent mixer, or both side by side; a layer without either is a feed-forward network alone. */

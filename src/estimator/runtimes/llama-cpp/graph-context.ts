@@ -1,4 +1,4 @@
-import type { Architecture, Block, PlainTensor } from "../../architecture/architecture.js";
+import type { Architecture, Block, Multiplier, PlainTensor } from "../../architecture/architecture.js";
 import { type CellCount, fullCells, streamedCells, windowCells } from "../../kv-cache/cell-counts.js";
 import { describeBlockTensors } from "../../tensors/list-tensors.js";
 import { GraphBuilder } from "./graph-builder.js";
@@ -144,6 +144,21 @@ export class GraphContext {
       valueRows: this.input(`${name} value rows`, I64, tokens * valueRowsPerToken),
       mask: this.input(`${name} mask`, maskBytes, count.cells, Math.ceil(tokens / count.streams), 1, count.streams),
     };
+  }
+
+  /** A node that is made once for all layers. */
+  shared(name: string, make: () => GraphNode): GraphNode {
+    let node = this.sharedNodes.get(name);
+    if (node === undefined) {
+      node = make();
+      this.sharedNodes.set(name, node);
+    }
+    return node;
+  }
+
+  /** A step of its own multiplies the embedding, or what joins the residual, by a constant. */
+  multiplies(what: Multiplier): boolean {
+    return this.habits.appliesMultipliers === true && this.architecture.multipliers?.includes(what) === true;
   }
 
   /** Which state slot belongs to which sequence. */

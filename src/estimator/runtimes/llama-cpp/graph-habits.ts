@@ -14,6 +14,8 @@ export interface GraphHabits {
    * takes over its first term's memory.
    */
   residualFirst?: "feed-forward" | "both";
+  /** Constants that the config names are multiplied with in steps of their own; elsewhere they are in the weights. */
+  appliesMultipliers?: boolean;
   /** The hidden state of every token is kept for a prediction (MTP) head, before or after the final norm. */
   keepsHidden?: "before-norm" | "after-norm";
   /** Rope factors apply to layers without a window only. */
@@ -31,6 +33,7 @@ export interface GraphHabits {
 }
 
 const SCALED: GraphHabits = { scalesEmbedding: true };
+const GRANITE: GraphHabits = { appliesMultipliers: true };
 
 const HABITS: Readonly<Record<string, GraphHabits>> = {
   "command-r": { layerNorm: true },
@@ -49,10 +52,10 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
     normsValues: true,
     loadsTiedOutputFirst: true,
   },
-  granite: SCALED,
-  granitemoe: SCALED,
-  granitehybrid: { scalesEmbedding: true, unrotatedEvery: 1 },
-  jamba: { unrotatedEvery: 1 },
+  granite: GRANITE,
+  granitemoe: GRANITE,
+  granitehybrid: { ...GRANITE, unrotatedEvery: 1 },
+  jamba: { residualFirst: "both", unrotatedEvery: 1 },
   nemotron_h: { unrotatedEvery: 1 },
   nemotron_h_moe: { unrotatedEvery: 1 },
   smollm3: { unrotatedEvery: 4 },
