@@ -46,6 +46,7 @@ export class GraphContext {
   readonly inputBytes = new Map<string, number>();
   private readonly cacheInputs = new Map<string, CacheInputs>();
   private readonly rotations = new Map<number, GraphNode>();
+  private readonly sharedNodes = new Map<string, GraphNode>();
   private readonly ropeFactors = new Map<number, GraphNode>();
   private readonly ropeFactorsTensor: PlainTensor | undefined;
   private stateRows: GraphNode | null = null;
