@@ -1,0 +1,85 @@
+import type { Architecture } from "../architecture/architecture.js";
+import type { WeightsBreakdown } from "../estimate.types.js";
+import { matrixRole } from "../quantization/matrix-role.js";
+import type { QuantScheme, StoredTensor } from "../quantization/scheme.js";
+import { storeTensors } from "../quantization/store-tensors.js";
+import { summarizeWeights } from "../quantization/summarize-weights.js";
+import { listTensors } from "../tensors/list-tensors.js";
+
+/** A model's weights as engines hold them that load a Hugging Face checkpoint. All sizes are bytes. */
+export interface CheckpointWeights {
+  weights: WeightsBreakdown;
+  /** Token embedding and other tables that are read by token id. */
+  embedding: number;
+  /** Each layer, in order. */
+  layers: readonly number[];
+  /** Final norm, output matrix and other tensors that follow the last layer; without a tied output matrix. */
+  output: number;
+  /** The token embedding alone, which serves as the output matrix a second time where the two are tied; else 0. */
+  tiedOutput: number;
+  /** Values of the largest matrix that the format quantizes in a layer; one matrix of a stack of experts. */
+  largestQuantizedMatrix: number;
+}
+
+const known = new WeakMap<Architecture, WeakMap<QuantScheme, CheckpointWeights>>();
+
+/**
+ * Sorts a checkpoint's tensors by where they are used. Blocks that predict further tokens (MTP) are left out:
+ * Transformers, MLX LM and ExLlama skip their tensors when they load. Computed once per pair of objects.
+ */
+export function checkpointWeights(architecture: Architecture, scheme: QuantScheme): CheckpointWeights {
+  let byScheme = known.get(architecture);
+  if (byScheme === undefined) {
+    byScheme = new WeakMap();
+    known.set(architecture, byScheme);
+  }
+  let weights = byScheme.get(scheme);
+  if (weights === undefined) {
+    weights = sortTensors(architecture, scheme);
+    byScheme.set(scheme, weights);
+  }
+  return weights;
+}
+
+function sortTensors(architecture: Architecture, scheme: QuantScheme): CheckpointWeights {
+  const layerCount = architecture.layers.length;
+  const tensors = listTensors(architecture).filter((tensor) => tensor.layer === null || tensor.layer < layerCount);
+  const stored = storeTensors(architecture, tensors, scheme);
+  const layers = new Array<number>(layerCount).fill(0);
+  let embedding = 0;
+  let output = 0;
+  let tiedOutput = 0;
+  let largestQuantizedMatrix = 0;
+  for (const entry of stored) {
+    const { tensor, bytes } = entry;
+    if (tensor.isInputTable) {
+      embedding += bytes;
+      if (tensor.role === "TOKEN_EMBEDDING" && architecture.tiedEmbeddings && architecture.hasOutput) {
+        tiedOutput = Math.max(tiedOutput, bytes);
+      }
+    } else if (tensor.layer === null) {
+      output += bytes;
+    } else {
+      layers[tensor.layer] = (layers[tensor.layer] ?? 0) + bytes;
+      if (isQuantized(entry, scheme)) {
+        const [columns = 1, rows = 1] = tensor.shape;
+        largestQuantizedMatrix = Math.max(largestQuantizedMatrix, columns * rows);
+      }
+    }
+  }
+  return {
+    weights: summarizeWeights(architecture, stored),
+    embedding,
+    layers,
+    output,
+    tiedOutput,
+    largestQuantizedMatrix,
+  };
+}
+
+function isQuantized({ tensor, type }: StoredTensor, scheme: QuantScheme): boolean {
+  if (scheme.kind === "ggml") {
+    return false;
+  }
+  return matrixRole(tensor) !== null && type !== (scheme.restType ?? (scheme.kind === "uniform" ? "bf16" : "fp16"));
+}
