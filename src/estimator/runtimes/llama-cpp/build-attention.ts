@@ -1,7 +1,9 @@
-import type { GroupedAttention, Indexer, LatentAttention } from "../../architecture/architecture.js";
+import type { Attention, GroupedAttention, Indexer, LatentAttention } from "../../architecture/architecture.js";
 import { cacheRowBytes, F32_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
 import type { CacheInputs, LayerContext } from "./graph-context.js";
+import type { GraphHabits } from "./graph-habits.js";
 import { F16, F32, type GraphNode, I32, Op } from "./graph-node.js";
+import type { RunSettings } from "./run-settings.js";
 
 /** Queries, keys and values ready for the cache: [dim, heads, tokens] each. */
 interface Projected {
@@ -24,9 +26,10 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
   const rotatedQuery = turn(roped(projected.query), turns.key);
   const rotatedKey = attention.ownsNoKeys ? projected.key : turn(roped(projected.key), turns.key);
   const value = attention.ownsNoKeys ? projected.value : turn(projected.value, turns.value);
-  // Blocks are selected for one sequence at a time only; several attend to everything.
-  const selects = attention.indexer !== undefined && context.run.sequences === 1 && context.run.flashAttention;
-  const masks = attention.indexer === undefined || !selects ? null : blockMasks(layer, attention.indexer, inputs, x);
+  const selection =
+    attention.indexer === undefined || !selectsBlocks(context.run)
+      ? null
+      : prepareBlockSelection(layer, attention.indexer, inputs, x);
   graph.expand(rotatedQuery);
   const keyCache = cacheOf(layer, inputs, context.run.typeK, attention.keyDim * attention.kvHeads);
   const valueCache = cacheOf(layer, inputs, context.run.typeV, attention.valueDim * attention.kvHeads);
@@ -37,7 +40,7 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
     storeValues(layer, attention, valueCache, value, inputs.valueRows);
   }
   let attended =
-    masks === null
+    selection === null
       ? attend(layer, inputs, {
           query: rotatedQuery,
           queryHeads: attention.heads,
@@ -48,7 +51,7 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
           kvHeads: attention.kvHeads,
           decompress: null,
         })
-      : attendByGroup(layer, attention, inputs, rotatedQuery, { key: keyCache, value: valueCache }, masks);
+      : attendToBlocks(layer, attention, inputs, rotatedQuery, { key: keyCache, value: valueCache }, selection);
   attended = turn(attended, turns.value);
   if (gate.node !== null) {
     attended = graph.inPlace(attended, graph.inPlace(gate.node));
@@ -309,7 +312,6 @@ export function buildLatentAttention(layer: LayerContext, attention: LatentAtten
   const compressedQuery = attention.queryRank === null ? x : layer.norm("attn_q_a_norm", layer.project("attn_q_a", x));
   const indexer = context.habits.skipsIndexer ? undefined : attention.indexer;
   const selected = indexer === undefined ? null : selectTokens(layer, indexer, attention.ropeDim, compressedQuery, x);
-  const beside = indexer === undefined ? null : queriesBeside(layer, attention, indexer, compressedQuery);
   const queries = layer.project(attention.queryRank === null ? "attn_q" : "attn_q_b", compressedQuery);
   const strides = [keyDim * F32, keyDim * F32 * heads, keyDim * F32 * heads * n] as const;
   const plainQuery = graph.stridedView(queries, [nopeDim, heads, n, 1], strides);
@@ -340,9 +342,17 @@ export function buildLatentAttention(layer: LayerContext, attention: LatentAtten
     valueDim: kvRank,
     kvHeads: 1,
     decompress: layer.weight("attn_v_b.weight"),
-    ...(selected === null ? {} : { mask: sparseMask(layer, inputs, selected, beside) }),
+    ...(selected === null ? {} : { mask: selectionMask(layer, inputs.mask, selected) }),
   });
   return layer.project("attn_output", attended);
+}
+
+/**
+ * True where layers of the same kind differ in memory: each sets some aside that is taken from the start of the
+ * graph until the layer is computed, or copies inputs of its own, which come in batches of several layers.
+ */
+export function dependsOnPosition(attention: Attention | undefined, habits: GraphHabits): boolean {
+  return attention?.indexer !== undefined && habits.skipsIndexer !== true;
 }
 
 /**
@@ -387,37 +397,21 @@ function selectTokens(
     weights,
     inputs.mask,
   );
-  return graph.make(Op.PLAIN, I32, Math.min(inputs.cells, indexer.topK), perStream, 1, streams, scores);
-}
-
-/** A mask that leaves the selected tokens only: everything masked, the selected unmasked, joined with the usual one. */
-function sparseMask(
-  layer: LayerContext,
-  inputs: CacheInputs,
-  selected: GraphNode,
-  beside: GraphNode | null,
-): GraphNode {
-  const { graph } = layer;
-  const { mask } = inputs;
-  const masked = graph.plain(mask);
-  const zeros = graph.make(Op.PLAIN, F32, 1, selected.ne0, selected.ne1, selected.ne3);
-  const cells = graph.view(masked, 1, mask.ne0, mask.ne1, mask.ne3);
-  const unmasked = graph.setRows(cells, zeros, graph.view(selected, selected.ne0, selected.ne1, selected.ne3));
-  const joined = graph.view(unmasked, mask.ne0, mask.ne1, 1, mask.ne3);
-  return beside === null ? graph.inPlace(joined, mask) : graph.inPlace(joined, mask, beside);
+  const best = graph.make(Op.PLAIN, I32, Math.min(inputs.cells, indexer.topK), perStream, 1, streams, scores);
+  return graph.plain(best);
 }
 
 /**
- * What measured peaks of sparse latent attention hold beside the nodes described here: about one set of queries
- * before and after absorption and two of the indexer's (224 of 233 MiB at 512 tokens in DeepSeek-V3.2, whatever
- * the context; July 2026 build).
+ * A mask that leaves the selected cells only: everything masked, the selected unmasked by writing zeros, joined
+ * with the usual one (llama-graph.cpp, build_attn with top_k).
  */
-function queriesBeside(layer: LayerContext, attention: LatentAttention, indexer: Indexer, from: GraphNode): GraphNode {
-  const { heads, kvRank, ropeDim, nopeDim } = attention;
-  const width = heads * (kvRank + ropeDim) + heads * (nopeDim + ropeDim) + 2 * indexer.heads * indexer.keyDim;
-  const node = layer.graph.make(Op.PLAIN, F32, width, layer.context.tokens, 1, 1, from);
-  layer.graph.expand(node);
-  return node;
+function selectionMask(layer: LayerContext, mask: GraphNode, selected: GraphNode): GraphNode {
+  const { graph } = layer;
+  const masked = graph.plain(mask);
+  const cells = graph.view(masked, 1, mask.ne0, mask.ne1, mask.ne3);
+  const zeros = graph.inPlace(graph.scratch(F32, 1, selected.ne0, selected.ne1, selected.ne3));
+  const unmasked = graph.setRows(cells, zeros, graph.view(selected, selected.ne0, selected.ne1, selected.ne3));
+  return graph.inPlace(graph.view(unmasked, mask.ne0, mask.ne1, 1, mask.ne3), mask);
 }
 
 /** The result of an operation on a strided view is contiguous. */
@@ -427,94 +421,122 @@ function contiguousStrides(node: GraphNode): void {
   node.nb3 = node.nb2 * node.ne2;
 }
 
-/**
- * Block-sparse attention's masks, one per index head (models/minimax-m3.cpp): every cell is scored, blocks of
- * cells are ranked by their best score, and cells of the others are masked: [cells, tokens, index heads].
- */
-function blockMasks(layer: LayerContext, indexer: Indexer, inputs: CacheInputs, x: GraphNode): GraphNode {
-  const { graph, context } = layer;
-  const n = context.tokens;
-  const { heads, keyDim } = indexer;
-  const query = layer.rope(
-    layer.norm("indexer.q_norm", layer.heads(layer.project("indexer.q_proj", x), keyDim, heads)),
-    false,
-  );
-  const key = layer.rope(
-    layer.norm("indexer.k_norm", layer.heads(layer.project("indexer.k_proj", x), keyDim, 1)),
-    false,
-  );
-  const cache = cacheOf(layer, inputs, F32_CACHE, keyDim);
-  storeRows(layer, cache, key, inputs.keyRows);
-  const { cells } = inputs;
-  const products = graph.make(
-    Op.PLAIN,
-    F32,
-    cells,
-    heads * n,
-    1,
-    1,
-    graph.view(cache, keyDim, cells),
-    graph.view(query, keyDim, heads * n),
-  );
-  const mask = context.run.flashAttention ? graph.make(Op.PLAIN, F32, cells, n, 1, 1, inputs.mask) : inputs.mask;
-  const copied = graph.contiguous(graph.view(products, cells, heads, n));
-  const scores = graph.plain(copied, graph.view(mask, cells, 1, n));
-  const blocks = graph.make(Op.PLAIN, F32, Math.ceil(cells / SPARSE_BLOCK_CELLS), heads, n, 1, scores);
-  // Measured peaks hold scores, copies and masks all at once.
-  const maskBytes = context.run.flashAttention ? F16 : F32;
-  return graph.make(Op.PLAIN, maskBytes, cells, n, heads, 1, blocks, inputs.mask, products, copied, scores, mask);
-}
-
 /** Cells that are selected together (MiniMax-M3, sparse_block_size). */
 const SPARSE_BLOCK_CELLS = 128;
 
-/** Attention group by group, each with a mask of its own, joined along the heads. */
-function attendByGroup(
+/**
+ * Block-sparse attention runs with flash attention, and where each sequence's cells are its own; otherwise every
+ * cell is attended to (models/minimax-m3.cpp).
+ */
+export function selectsBlocks(run: RunSettings): boolean {
+  return run.flashAttention && (run.sequences === 1 || !run.kvUnified);
+}
+
+/** What block selection needs beside the caches: the index queries and keys, and inputs that all layers share. */
+interface BlockSelection {
+  /** Index queries: [keyDim, heads, tokens]. */
+  queries: GraphNode;
+  keyCache: GraphNode;
+  /** The usual mask in single precision. */
+  mask: GraphNode;
+  /** What lifts the blocks next to each token: [blocks, tokens]. */
+  bias: GraphNode;
+}
+
+/**
+ * Block-sparse attention (models/minimax-m3.cpp): every cell is scored by index heads, blocks of cells are ranked
+ * by their best score, and each group of heads has a mask of its own that leaves the best blocks. Index keys are
+ * stored here, as llama.cpp does before it stores keys and values.
+ */
+function prepareBlockSelection(
+  layer: LayerContext,
+  indexer: Indexer,
+  inputs: CacheInputs,
+  x: GraphNode,
+): BlockSelection {
+  const { graph, context } = layer;
+  const { heads, keyDim } = indexer;
+  const roped = (name: string, count: number): GraphNode =>
+    layer.rope(
+      layer.norm(`indexer.${name}_norm`, layer.heads(layer.project(`indexer.${name}_proj`, x), keyDim, count)),
+      false,
+    );
+  const mask = context.shared("selection mask", () =>
+    graph.make(Op.PLAIN, F32, inputs.mask.ne0, inputs.mask.ne1, 1, inputs.mask.ne3, inputs.mask),
+  );
+  const bias = context.shared("selection bias", () =>
+    context.input("selection bias", F32, Math.ceil(inputs.cells / SPARSE_BLOCK_CELLS), context.tokens),
+  );
+  const queries = roped("q", heads);
+  const keyCache = cacheOf(layer, inputs, F32_CACHE, keyDim);
+  storeRows(layer, keyCache, roped("k", 1), inputs.keyRows);
+  return { queries, keyCache, mask, bias };
+}
+
+/** Attention to selected blocks, stream by stream: one fused operation over all groups of heads. */
+function attendToBlocks(
   layer: LayerContext,
   attention: GroupedAttention,
   inputs: CacheInputs,
   query: GraphNode,
   caches: { key: GraphNode; value: GraphNode },
-  masks: GraphNode,
+  selection: BlockSelection,
 ): GraphNode {
   const { graph, context } = layer;
-  const n = context.tokens;
-  const { keyDim, valueDim, kvHeads } = attention;
-  const perGroup = attention.heads / kvHeads;
-  let joined: GraphNode | null = null;
-  for (let group = 0; group < kvHeads; group += 1) {
-    const part = graph.stridedView(
-      query,
-      [keyDim, perGroup, n, 1],
-      [query.nb1, query.nb2, query.nb3],
-      group * perGroup * query.nb1,
+  const { heads, kvHeads, keyDim, valueDim } = attention;
+  const { cells } = inputs;
+  const { streams } = inputs.count;
+  const n = Math.ceil(context.tokens / streams);
+  const { queries, keyCache, mask, bias } = selection;
+  const indexHeads = queries.ne1;
+  const blocks = bias.ne0;
+  const groups = (cache: GraphNode, dim: number, stream: number): GraphNode =>
+    graph.stridedView(
+      cache,
+      [dim, cells, 1, kvHeads],
+      [cache.nb1, dim * cache.nb0, dim * cache.nb0],
+      stream * cache.nb2,
     );
-    const cells = (cache: GraphNode, dim: number): GraphNode =>
-      graph.swapMiddle(
-        graph.stridedView(
-          cache,
-          [dim, 1, inputs.cells, 1],
-          [cache.nb0 * dim, cache.nb1, cache.nb2],
-          group * dim * cache.nb0,
-        ),
-      );
-    const mask = graph.view(masks, masks.ne0, masks.ne1, 1, 1, (group % masks.ne2) * masks.nb2);
-    const attended: GraphNode = graph.make(
+  let joined: GraphNode | null = null;
+  for (let stream = 0; stream < streams; stream += 1) {
+    const from = stream * n;
+    const indexQuery = graph.view(queries, queries.ne0, indexHeads * n, 1, 1, from * queries.nb2);
+    const indexKeys = graph.view(keyCache, queries.ne0, cells, 1, 1, stream * keyCache.nb2);
+    const products = graph.view(graph.mulMat(indexKeys, indexQuery), cells, indexHeads, n);
+    const scores = graph.into(products, graph.view(mask, cells, 1, n, 1, stream * mask.nb3));
+    const best = graph.make(Op.PLAIN, F32, blocks, indexHeads, n, 1, scores);
+    const kept = graph.make(
+      Op.PLAIN,
+      F16,
+      blocks,
+      n,
+      indexHeads,
+      1,
+      best,
+      graph.view(bias, blocks, n, 1, 1, from * bias.nb1),
+    );
+    const wide = graph.make(Op.PLAIN, F16, SPARSE_BLOCK_CELLS, blocks, n * indexHeads, 1, kept);
+    const masks = graph.into(
+      graph.view(wide, cells, n, indexHeads),
+      graph.view(inputs.mask, cells, n, 1, 1, stream * inputs.mask.nb3),
+    );
+    const part = graph.view(query, keyDim, heads / kvHeads, kvHeads, n, from * query.nb2);
+    const attended = graph.make(
       Op.FLASH_ATTENTION,
       F32,
       valueDim,
-      perGroup,
+      heads / kvHeads,
       n,
-      1,
-      graph.swapMiddle(part),
-      cells(caches.key, keyDim),
-      cells(caches.value, valueDim),
-      mask,
+      kvHeads,
+      part,
+      groups(caches.key, keyDim, stream),
+      groups(caches.value, valueDim, stream),
+      masks,
     );
-    joined = joined === null ? attended : graph.concat(joined, attended, 1);
+    const rows = graph.view(graph.contiguous(attended), valueDim * heads, n);
+    joined = joined === null ? rows : graph.concat(joined, rows, 1);
   }
-  const all = joined as GraphNode;
-  const result = graph.view(all, all.ne0 * all.ne1, n);
+  const result = joined as GraphNode;
   graph.expand(result);
   return result;
 }

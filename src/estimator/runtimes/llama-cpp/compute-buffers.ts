@@ -1,6 +1,7 @@
 import type { Architecture, Block } from "../../architecture/architecture.js";
 import { HOST, type LayerPlacement } from "../../placement/place-layers.js";
 import type { PreparedModel } from "../../prepared-model.js";
+import { dependsOnPosition, selectsBlocks } from "./build-attention.js";
 import { buildGraph, type GraphLayer } from "./build-graph.js";
 import { GraphContext } from "./graph-context.js";
 import { graphHabits, isUnrotated } from "./graph-habits.js";
@@ -54,8 +55,19 @@ export function computeBuffers(input: ComputeInput): ComputeBuffers {
     run.kvOffload &&
     run.cpuMoeLayers === 0 &&
     input.assignsNorms !== false &&
-    !architecture.tensors.some((tensor) => tensor.name === PER_LAYER_TABLE);
+    !architecture.tensors.some((tensor) => tensor.name === PER_LAYER_TABLE) &&
+    !sharesSelection(architecture, run);
   return isSeparable ? separateBuffers(input) : wholeBuffers(input, isOnDevices);
+}
+
+/** Block selection's mask is made on the first device that needs it and copied to the others from there. */
+function sharesSelection(architecture: Architecture, run: RunSettings): boolean {
+  return (
+    selectsBlocks(run) &&
+    Object.values(architecture.blocks).some(
+      ({ attention }) => attention?.kind === "grouped" && attention.indexer !== undefined,
+    )
+  );
 }
 
 /** With everything on devices each computes its own layers, and its buffer depends on nothing else. */
@@ -104,7 +116,7 @@ const MAX_KNOWN_PARTS = 2048;
 
 function devicePart(input: ComputeInput, own: readonly PlacedLayer[], ends: PartEnds): DevicePart {
   const { architecture } = input;
-  const layers = reduceLayers(own, sameLayer);
+  const layers = withoutRepetitions(architecture, own);
   const key = partKey(input, layers, ends);
   let known = knownParts.get(architecture);
   if (known === undefined) {
@@ -183,7 +195,7 @@ function wholeBuffers(input: ComputeInput, isOnDevices: boolean): ComputeBuffers
   const host = deviceCount;
   const context = new GraphContext(architecture, run, model.tensorBytes, host);
   buildGraph(context, {
-    layers: reduceLayers(listGraphLayers(input), sameLayer),
+    layers: withoutRepetitions(architecture, listGraphLayers(input)),
     outputBackend: placement.output === HOST ? host : placement.output,
     start: "embedding",
     startBackend: host,
@@ -245,6 +257,14 @@ function listGraphLayers(input: ComputeInput): PlacedLayer[] {
         (expertBackend === host ? (model.layout.experts[index] ?? 0) : 0),
     };
   });
+}
+
+/** Layers that stand for all; every one where what it needs depends on how many are still to come. */
+function withoutRepetitions(architecture: Architecture, layers: readonly PlacedLayer[]): readonly PlacedLayer[] {
+  const habits = graphHabits(architecture);
+  return layers.some(({ block }) => dependsOnPosition(block.attention, habits))
+    ? layers
+    : reduceLayers(layers, sameLayer);
 }
 
 /** Same kind of layer in the same places; weights that are copied from host memory must have the same size too. */

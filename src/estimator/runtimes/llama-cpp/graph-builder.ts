@@ -27,6 +27,11 @@ export class GraphBuilder {
     return node;
   }
 
+  /** A tensor that is made rather than computed: it has its memory from the start of the graph to its last use. */
+  scratch(elementBytes: number, ne0: number, ne1 = 1, ne2 = 1, ne3 = 1): GraphNode {
+    return makeNode(Op.NONE, elementBytes, ne0, ne1, ne2, ne3);
+  }
+
   /** A weight on a backend. `bytes` matter only when it is copied to another. */
   weight(backend: number, bytes: number, ne0: number, ne1 = 1, ne2 = 1): GraphNode {
     const node = makeNode(Op.NONE, F32, ne0, ne1, ne2, 1);
@@ -73,6 +78,14 @@ export class GraphBuilder {
   /** An operation of one or more sources that has the shape of the first and may overwrite it. */
   inPlace(...sources: GraphNode[]): GraphNode {
     return this.like(Op.IN_PLACE, sources);
+  }
+
+  /** An operation of two sources that is told to write into the first. */
+  into(destination: GraphNode, other: GraphNode): GraphNode {
+    const node = this.view(destination, destination.ne0, destination.ne1, destination.ne2, destination.ne3);
+    node.op = Op.PLAIN;
+    node.sources = [destination, other];
+    return node;
   }
 
   /** An operation that has the shape of its first source and takes memory of its own. */

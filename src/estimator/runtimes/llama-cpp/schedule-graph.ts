@@ -169,9 +169,22 @@ function insertCopies(graph: GraphBuilder, settings: ScheduleSettings): { leafs:
   return listPlaced(graph, splits, graphInputs, copies);
 }
 
-/** Weights copied for one operation make room for those of the next: each starts a split of its own. */
+/** Inputs a split can have (ggml-backend.cpp, GGML_SCHED_MAX_SPLIT_INPUTS). */
+const MAX_SPLIT_INPUTS = 30;
+
+/**
+ * Weights copied for one operation make room for those of the next: each starts a split of its own; as does an
+ * operation with inputs that the split has no place for.
+ */
 function needsNewSplit(node: GraphNode, split: Split): boolean {
-  return split.inputs.length > 0 && node.sources.some((source) => source.isWeight && source.backend !== split.backend);
+  const { backend, inputs } = split;
+  if (inputs.length === 0) {
+    return false;
+  }
+  const isFull = inputs.length >= MAX_SPLIT_INPUTS;
+  return node.sources.some(
+    (source) => source.backend !== backend && (source.isWeight || (isFull && source.copies?.[backend] === undefined)),
+  );
 }
 
 function listPlaced(
