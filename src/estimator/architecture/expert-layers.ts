@@ -14,7 +14,7 @@ const LEADING = ["first_k_dense_replace", "first_last_k_dense_replace", "num_den
  * the first period (`decoder_sparse_step`, `moe_layer_interval`).
  */
 export function expertLayers(config: ConfigReader, layers: number): ExpertLayers {
-  const kinds = config.optionalChoicePerLayer(["mlp_layer_types"], layers, ["dense", "sparse", "moe"]);
+  const kinds = config.optionalChoicePerLayer(["mlp_layer_types"], layers, ["dense", "sparse", "moe", "hash_moe"]);
   if (kinds) return kinds.map((kind) => kind !== "dense");
   for (const list of ["moe_layer_freq", "is_moe_layer"]) {
     if (!Array.isArray(config.raw(list))) continue;

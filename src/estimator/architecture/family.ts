@@ -12,6 +12,11 @@ export interface Family {
    * such fields out (they are saved as differences), so only there these values count.
    */
   defaults?: Readonly<Record<string, unknown>>;
+  /**
+   * The same for fields that are one value in all models of the family (kernel lengths, head widths), which count
+   * wherever the config stands: hand-written and old configs leave them out too.
+   */
+  assumed?: Readonly<Record<string, unknown>>;
   /** @throws ConfigError for fields that are missing, of the wrong kind, or contradict one another. */
   describe(config: ConfigReader): Architecture;
 }

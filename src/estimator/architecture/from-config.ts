@@ -12,6 +12,8 @@ import { assertArchitecture } from "./validate.js";
 const TEXT_PARTS = ["text_config", "language_config", "llm_config", "thinker_config"];
 /** A text part may itself nest one (Qwen-Omni's thinker). */
 const MAX_NESTING = 3;
+/** Characters of a name that a message repeats. */
+const LONGEST_NAME = 80;
 /** Near names listed when an architecture is refused. */
 const SUGGESTIONS = 5;
 
@@ -59,7 +61,8 @@ function findTextModel(root: ConfigReader): TextModel {
     const innermost = readers[0] ?? reader;
     const outer = readers.slice(1).reduce((all, next) => all.withFallback(next), innermost);
     const isNested = readers.length > 1 || index > 0;
-    return { family, reader: isNested && family.defaults ? outer.withDefaults(family.defaults) : outer };
+    const defaults = { ...family.assumed, ...(isNested ? family.defaults : {}) };
+    return { family, reader: outer.withDefaults(defaults) };
   }
   throw notModelled(readers);
 }
@@ -116,7 +119,7 @@ function notModelled(readers: readonly ConfigReader[]): ConfigError {
     );
   }
   const modelType = root?.optionalText("model_type");
-  const named = modelType ?? names[0] ?? "";
+  const named = (modelType ?? names[0] ?? "").slice(0, LONGEST_NAME);
   const near = nearestNames(named, knownModelTypes());
   return new ConfigError(
     `The architecture "${named}" is not modelled, and its memory is not guessed. Near it: ${near.join(", ")}.`,

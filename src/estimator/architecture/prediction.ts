@@ -6,6 +6,8 @@ export interface PredictionParts {
   headNorm?: string | null;
   /** The block has an embedding and an output matrix of its own, of this vocabulary (GLM-4.5). */
   ownVocabulary?: number | undefined;
+  /** That embedding and output matrix are in the checkpoint, but not in a GGUF file. */
+  isVocabularyLeftOut?: boolean;
   /** The block has an output matrix of its own, of this vocabulary, but no embedding (Step-3.5). */
   ownOutput?: number | undefined;
 }
@@ -27,12 +29,19 @@ export function predictionBlock(layer: Block, hiddenSize: number, parts: Predict
       plain("nextn.enorm.weight", [hiddenSize], "NEXT_TOKEN_PREDICTION"),
       plain("nextn.hnorm.weight", [hiddenSize], "NEXT_TOKEN_PREDICTION"),
       ...(headNorm === null ? [] : [plain(headNorm, [hiddenSize], "NEXT_TOKEN_PREDICTION")]),
-      ...vocabularyMatrix("nextn.embed_tokens.weight", hiddenSize, parts.ownVocabulary),
-      ...vocabularyMatrix("nextn.shared_head_head.weight", hiddenSize, parts.ownVocabulary ?? parts.ownOutput),
+      ...vocabularyMatrix("nextn.embed_tokens.weight", hiddenSize, parts.ownVocabulary, parts),
+      ...vocabularyMatrix("nextn.shared_head_head.weight", hiddenSize, parts.ownVocabulary ?? parts.ownOutput, parts),
     ],
   });
 }
 
-function vocabularyMatrix(name: string, hiddenSize: number, vocabulary: number | undefined): PlainTensor[] {
-  return vocabulary === undefined ? [] : [plain(name, [hiddenSize, vocabulary], "NEXT_TOKEN_PREDICTION")];
+function vocabularyMatrix(
+  name: string,
+  hiddenSize: number,
+  vocabulary: number | undefined,
+  { isVocabularyLeftOut }: PredictionParts,
+): PlainTensor[] {
+  if (vocabulary === undefined) return [];
+  const matrix = plain(name, [hiddenSize, vocabulary], "NEXT_TOKEN_PREDICTION");
+  return [isVocabularyLeftOut ? { ...matrix, isLeftOutOfGguf: true } : matrix];
 }

@@ -133,6 +133,26 @@ describe("prediction blocks", () => {
     expect(listTensors(architecture).filter(({ layer }) => layer === 78)).toHaveLength(blocks.length);
   });
 
+  it("have an output matrix of their own in Step-3.5, whose page counts them", () => {
+    const config = fixture("configs/step-3.5-flash.json") as object;
+    const { total, nextTokenPrediction } = countParameters(
+      architectureFromConfig({ ...config, num_nextn_predict_layers: 3 }),
+    );
+    expect(total + nextTokenPrediction).toBe(199_384_301_376);
+  });
+
+  it("have vocabulary matrices that are counted where the config is silent, and listed where it says so", () => {
+    const config = fixture("configs/glm-4.5.json") as object;
+    const count = (stated: object): [parameters: number, listed: number] => {
+      const architecture = architectureFromConfig({ ...config, ...stated });
+      return [countParameters(architecture).nextTokenPrediction, listTensors(architecture).length];
+    };
+    const matrices = 2 * 5120 * 151_552;
+    const [parameters, listed] = count({});
+    expect(count({ mtp_use_dedicated_embeddings: true })).toEqual([parameters, listed + 2]);
+    expect(count({ mtp_use_dedicated_embeddings: false })).toEqual([parameters - matrices, listed]);
+  });
+
   it("that conversion drops are counted, but not listed", () => {
     const architecture = architectureOf("deepseek-v3");
     expect(listPredictionTensors(architecture).length).toBeGreaterThan(0);

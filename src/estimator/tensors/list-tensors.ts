@@ -27,19 +27,25 @@ export function listTensors(architecture: Architecture): Tensor[] {
   return [
     ...listModelTensors(architecture),
     ...listLayerTensors(architecture),
-    ...(prediction?.inGguf ? listPredictionTensors(architecture) : []),
+    ...(prediction?.inGguf ? listPredictionBlocks(architecture, isInGguf) : []),
   ];
 }
 
 /** Tensors of the prediction blocks (MTP), whether or not a GGUF file keeps them; empty where there are none. */
 export function listPredictionTensors(architecture: Architecture): Tensor[] {
+  return listPredictionBlocks(architecture, () => true);
+}
+
+function listPredictionBlocks(architecture: Architecture, isListed: (tensor: PlainTensor) => boolean): Tensor[] {
   const blocks = architecture.nextTokenPrediction?.layers ?? [];
   return blocks.flatMap((block, index) =>
-    listBlockTensors(architecture, block, architecture.layers.length + index).map(
+    listBlockTensors(architecture, block, architecture.layers.length + index, isListed).map(
       (tensor): Tensor => ({ ...tensor, role: "NEXT_TOKEN_PREDICTION" }),
     ),
   );
 }
+
+const isInGguf = (tensor: PlainTensor): boolean => !tensor.isLeftOutOfGguf;
 
 function listModelTensors(architecture: Architecture): Tensor[] {
   const { vocabularySize, hiddenSize } = architecture;
@@ -56,19 +62,25 @@ function listModelTensors(architecture: Architecture): Tensor[] {
     tensors.push({ name: "output.weight", shape: [hiddenSize, vocabularySize], role: "OUTPUT" });
   }
   return tensors
-    .filter((tensor) => !tensor.isLeftOutOfGguf)
+    .filter(isInGguf)
     .map((tensor) => toTensor(tensor, null))
     .sort(byName);
 }
 
 function listLayerTensors(architecture: Architecture): Tensor[] {
-  return architecture.layers.flatMap((block, layer) => listBlockTensors(architecture, block, layer));
+  return architecture.layers.flatMap((block, layer) => listBlockTensors(architecture, block, layer, isInGguf));
 }
 
-function listBlockTensors(architecture: Architecture, blockName: string, layer: number): Tensor[] {
+function listBlockTensors(
+  architecture: Architecture,
+  blockName: string,
+  layer: number,
+  isListed: (tensor: PlainTensor) => boolean,
+): Tensor[] {
   const block = architecture.blocks[blockName];
   if (!block) throw new RangeError(`Layer ${layer} names the block "${blockName}", which is not described.`);
   return describeBlockTensors(block, architecture.hiddenSize)
+    .filter(isListed)
     .map((tensor) => toTensor(tensor, layer))
     .sort(byName);
 }

@@ -74,20 +74,49 @@ const hashTable = (config: ConfigReader, used: number): PlainTensor => ({
   isParameter: false,
 });
 
+/** Names that transformers 5 has for a layer's attention, with the ratio each stands for. */
+const RATIOS = { sliding_attention: 0, compressed_sparse_attention: 4, heavily_compressed_attention: 128 } as const;
+type AttentionName = keyof typeof RATIOS;
+
+/** Tokens per compressed entry, layer by layer: as numbers (`compress_ratios`) or as names (`layer_types`). */
+function compressRatios(config: ConfigReader, layers: number): number[] {
+  const ratios = config.optionalWholes(["compress_ratios"], { max: MAX_CONTEXT_TOKENS });
+  if (ratios && ratios.length < layers) {
+    throw config.invalid("compress_ratios", `has ${ratios.length} entries, but the model has ${layers} layers`);
+  }
+  if (ratios) return ratios;
+  const names = config.optionalChoicePerLayer(["layer_types"], layers, Object.keys(RATIOS) as AttentionName[]);
+  if (!names) throw config.invalid("compress_ratios", "is missing (also read as layer_types)");
+  const rates = config.optionalObject("compress_rates");
+  return names.map((name) => rates?.optionalCount(name) ?? RATIOS[name]);
+}
+
+/** Leading layers that route by token id. */
+function hashedLayers(config: ConfigReader, layers: number): number {
+  const kinds = config.optionalChoicePerLayer(["mlp_layer_types"], layers, ["hash_moe", "moe", "sparse"]);
+  return kinds ? kinds.filter((kind) => kind === "hash_moe").length : (config.optionalCount("num_hash_layers") ?? 0);
+}
+
 export const DEEPSEEK_V4_FAMILIES: readonly Family[] = [
   {
     modelTypes: ["deepseek_v4"],
     architectures: ["DeepseekV4ForCausalLM"],
+    assumed: {
+      head_dim: 512,
+      qk_rope_head_dim: 64,
+      hc_mult: 4,
+      sliding_window: 128,
+      o_lora_rank: 1024,
+      index_n_heads: 64,
+      index_head_dim: 128,
+      index_topk: 512,
+    },
     describe: (config) => {
       const hiddenSize = hiddenSizeOf(config);
       const layers = layerCountOf(config);
       const streams = config.size("hc_mult");
-      const ratios = config.optionalWholes(["compress_ratios"], { max: MAX_CONTEXT_TOKENS });
-      if (!ratios) throw config.invalid("compress_ratios", "is missing");
-      if (ratios.length < layers) {
-        throw config.invalid("compress_ratios", `has ${ratios.length} entries, but the model has ${layers} layers`);
-      }
-      const hashed = config.optionalCount("num_hash_layers") ?? 0;
+      const ratios = compressRatios(config, layers);
+      const hashed = hashedLayers(config, layers);
       const block = (index: number): Block => {
         const isHashed = index < hashed;
         const experts = routedExperts(config, {

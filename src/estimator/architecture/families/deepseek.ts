@@ -48,9 +48,13 @@ interface LatentTraits {
   prediction: PredictionHabits;
   /** The indexer of each layer, prediction blocks after the last one; undefined for a layer without. */
   indexers?: (config: ConfigReader, blocks: number) => (Indexer | undefined)[];
-  /** What a config that is silent of these fields means, nested or not. */
-  meaning?: Readonly<Record<string, unknown>>;
+  assumed?: Family["assumed"];
 }
+
+/** Widths of DeepSeek's latent attention, the same from V2 to V3.2 and in Kimi K2. */
+const LATENT_WIDTHS = { kv_lora_rank: 512, qk_nope_head_dim: 128, qk_rope_head_dim: 64, v_head_dim: 128 };
+/** The same of its indexer. */
+const INDEXER_WIDTHS = { index_n_heads: 64, index_head_dim: 128, index_topk: 2048 };
 
 const feedForwardPart = (config: ConfigReader, isMixture: boolean): BlockPart =>
   isMixture
@@ -70,7 +74,8 @@ function latent(
     modelTypes,
     architectures,
     ...(defaults ? { defaults } : {}),
-    describe: (config) => describeLatent(traits.meaning ? config.withDefaults(traits.meaning) : config, traits),
+    assumed: { ...LATENT_WIDTHS, ...traits.assumed },
+    describe: (config) => describeLatent(config, traits),
   };
 }
 
@@ -120,10 +125,57 @@ function layerIndexers(config: ConfigReader, blocks: number): (Indexer | undefin
   return Array.from({ length: blocks }, (_, index) => (isShared(index) ? undefined : indexer));
 }
 
+/** GLM-5's and GLM-4.7-Flash's latent attention. */
+const GLM_WIDTHS = { qk_nope_head_dim: 192, v_head_dim: 256 };
+
+const DEEPSEEK_V2_DEFAULTS = {
+  vocab_size: 102400,
+  hidden_size: 4096,
+  intermediate_size: 11008,
+  num_hidden_layers: 30,
+  num_attention_heads: 32,
+  max_position_embeddings: 2048,
+};
+
+const DEEPSEEK_V3_DEFAULTS = {
+  vocab_size: 129280,
+  hidden_size: 7168,
+  intermediate_size: 18432,
+  moe_intermediate_size: 2048,
+  num_hidden_layers: 61,
+  num_attention_heads: 128,
+  n_shared_experts: 1,
+  n_routed_experts: 256,
+  num_experts_per_tok: 8,
+  q_lora_rank: 1536,
+  first_k_dense_replace: 3,
+  max_position_embeddings: 4096,
+};
+
+/** Mistral 4's router has no score bias either. */
+const MISTRAL4_WIDTHS = { kv_lora_rank: 256, qk_nope_head_dim: 64, topk_method: "greedy" };
+
+const MISTRAL4_DEFAULTS = {
+  vocab_size: 131072,
+  hidden_size: 4096,
+  intermediate_size: 12288,
+  moe_intermediate_size: 2048,
+  num_hidden_layers: 36,
+  num_attention_heads: 32,
+  n_shared_experts: 1,
+  n_routed_experts: 128,
+  num_experts_per_tok: 4,
+  q_lora_rank: 1024,
+  first_k_dense_replace: 0,
+  max_position_embeddings: 1048576,
+};
+
 /** DeepSeek V2; with `use_mla: false` (DeepSeek-VL2-tiny) plain multi-head attention beside the same experts. */
 const DEEPSEEK_V2: Family = {
   modelTypes: ["deepseek_v2"],
   architectures: ["DeepseekV2ForCausalLM"],
+  defaults: DEEPSEEK_V2_DEFAULTS,
+  assumed: LATENT_WIDTHS,
   describe: (config) => {
     const greedy = withGreedy(config);
     if (config.flag("use_mla", true)) return describeLatent(greedy, { gguf: "deepseek2", prediction: LEFT_OUT });
@@ -161,44 +213,6 @@ const MINICPM3: Family = {
   },
 };
 
-const DEEPSEEK_V3_DEFAULTS = {
-  vocab_size: 129280,
-  hidden_size: 7168,
-  intermediate_size: 18432,
-  moe_intermediate_size: 2048,
-  num_hidden_layers: 61,
-  num_attention_heads: 128,
-  n_shared_experts: 1,
-  n_routed_experts: 256,
-  num_experts_per_tok: 8,
-  kv_lora_rank: 512,
-  q_lora_rank: 1536,
-  qk_rope_head_dim: 64,
-  qk_nope_head_dim: 128,
-  v_head_dim: 128,
-  first_k_dense_replace: 3,
-  max_position_embeddings: 4096,
-};
-
-const MISTRAL4_DEFAULTS = {
-  vocab_size: 131072,
-  hidden_size: 4096,
-  intermediate_size: 12288,
-  moe_intermediate_size: 2048,
-  num_hidden_layers: 36,
-  num_attention_heads: 32,
-  n_shared_experts: 1,
-  n_routed_experts: 128,
-  num_experts_per_tok: 4,
-  kv_lora_rank: 256,
-  q_lora_rank: 1024,
-  qk_rope_head_dim: 64,
-  qk_nope_head_dim: 64,
-  v_head_dim: 128,
-  first_k_dense_replace: 0,
-  max_position_embeddings: 1048576,
-};
-
 export const DEEPSEEK_FAMILIES: readonly Family[] = [
   DEEPSEEK_V2,
   latent(
@@ -210,19 +224,25 @@ export const DEEPSEEK_FAMILIES: readonly Family[] = [
   latent(
     ["mistral4"],
     ["Mistral4ForCausalLM"],
-    { gguf: "mistral4", prediction: LEFT_OUT, meaning: { topk_method: "greedy" } },
+    { gguf: "mistral4", prediction: LEFT_OUT, assumed: MISTRAL4_WIDTHS },
     MISTRAL4_DEFAULTS,
   ),
   latent(["deepseek_v32"], ["DeepseekV32ForCausalLM"], {
     gguf: "deepseek32",
     prediction: KEPT_AND_CACHED,
     indexers: layerIndexers,
+    assumed: INDEXER_WIDTHS,
   }),
   latent(["glm_moe_dsa"], ["GlmMoeDsaForCausalLM"], {
     gguf: "glm-dsa",
     prediction: KEPT_AND_CACHED,
     indexers: layerIndexers,
+    assumed: { ...INDEXER_WIDTHS, ...GLM_WIDTHS, index_n_heads: 32 },
   }),
-  latent(["glm4_moe_lite"], ["Glm4MoeLiteForCausalLM"], { gguf: "deepseek2", prediction: LEFT_OUT }),
+  latent(["glm4_moe_lite"], ["Glm4MoeLiteForCausalLM"], {
+    gguf: "deepseek2",
+    prediction: LEFT_OUT,
+    assumed: GLM_WIDTHS,
+  }),
   MINICPM3,
 ];

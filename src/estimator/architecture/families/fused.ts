@@ -164,6 +164,15 @@ export const FUSED_FAMILIES: readonly Family[] = [
   {
     modelTypes: ["glm4", "glm4v", "glm4v_text"],
     architectures: ["Glm4ForCausalLM", "Glm4vForConditionalGeneration"],
+    defaults: {
+      vocab_size: 151552,
+      hidden_size: 4096,
+      intermediate_size: 13696,
+      num_hidden_layers: 40,
+      num_attention_heads: 32,
+      num_key_value_heads: 2,
+      max_position_embeddings: 32768,
+    },
     describe: (config) => {
       const block = glmBlock(config, GLM4_NORMS);
       return describeDecoder(config, { gguf: "glm4", tiedByDefault: false, layer: () => block });

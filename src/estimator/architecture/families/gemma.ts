@@ -20,6 +20,27 @@ import { layerWindows, windowField } from "../windows.js";
 /** Norms before and after attention and feed forward, from Gemma 2 on. */
 const FOUR_NORMS = ["attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"];
 
+const GEMMA_DEFAULTS = {
+  vocab_size: 256000,
+  hidden_size: 3072,
+  intermediate_size: 24576,
+  num_hidden_layers: 28,
+  num_attention_heads: 16,
+  num_key_value_heads: 16,
+  max_position_embeddings: 8192,
+};
+
+const GEMMA2_DEFAULTS = {
+  vocab_size: 256000,
+  hidden_size: 2304,
+  intermediate_size: 9216,
+  num_hidden_layers: 26,
+  num_attention_heads: 8,
+  num_key_value_heads: 4,
+  max_position_embeddings: 8192,
+  sliding_window: 4096,
+};
+
 const GEMMA3_DEFAULTS = {
   vocab_size: 262208,
   hidden_size: 2304,
@@ -147,7 +168,6 @@ const GEMMA3N: Family = {
     head_dim: 256,
     max_position_embeddings: 32768,
     sliding_window: 512,
-    num_kv_shared_layers: 15,
     laurel_rank: 64,
     altup_num_inputs: 4,
   },
@@ -208,9 +228,16 @@ function gemma4Block(config: ConfigReader, index: number, window: Window | undef
   const layers = layerCountOf(config);
   const hiddenSize = hiddenSizeOf(config);
   const isFull = window === undefined;
-  const width = (isFull ? config.optionalSize("global_head_dim") : undefined) ?? headDim(config).keyDim;
+  // transformers 5 may state the full layers' own fields layer by layer.
+  const own = config.optionalObject("per_layer_config")?.optionalObject(String(index));
+  const width =
+    own?.optionalSize("head_dim") ??
+    (isFull ? config.optionalSize("global_head_dim") : undefined) ??
+    headDim(config).keyDim;
   const valueIsKey = isFull && config.flag("attention_k_eq_v", false);
-  const globalKvHeads = valueIsKey ? config.optionalSize("num_global_key_value_heads") : undefined;
+  const globalKvHeads =
+    own?.optionalSize("num_key_value_heads") ??
+    (valueIsKey ? config.optionalSize("num_global_key_value_heads") : undefined);
   const sharesCache = index >= layers - (config.optionalCount("num_kv_shared_layers") ?? 0);
   const perLayerWidth = config.optionalCount("hidden_size_per_layer_input") ?? 0;
   const isWide = sharesCache && config.flag("use_double_wide_mlp", false);
@@ -242,6 +269,19 @@ function gemma4Block(config: ConfigReader, index: number, window: Window | undef
 const GEMMA4: Family = {
   modelTypes: ["gemma4", "gemma4_text"],
   architectures: ["Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"],
+  defaults: {
+    vocab_size: 262144,
+    hidden_size: 2304,
+    intermediate_size: 9216,
+    num_hidden_layers: 30,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
+    max_position_embeddings: 131072,
+    sliding_window: 512,
+    hidden_size_per_layer_input: 256,
+    vocab_size_per_layer_input: 262144,
+  },
+  assumed: { global_head_dim: 512 },
   describe: (config) => {
     const windows = layerWindows(config, layerCountOf(config), { period: GEMMA4_PERIOD, full: "last" });
     const perLayerWidth = config.optionalCount("hidden_size_per_layer_input") ?? 0;
@@ -259,13 +299,18 @@ const GEMMA4: Family = {
 };
 
 export const GEMMA_FAMILIES: readonly Family[] = [
-  gemma(["gemma"], ["GemmaForCausalLM"], {
-    gguf: "gemma",
-    normNames: ["attn_norm", "ffn_norm"],
-    queryKeyNorm: false,
-    period: 1,
-  }),
-  gemma(["gemma2"], ["Gemma2ForCausalLM"], { gguf: "gemma2", normNames: FOUR_NORMS, queryKeyNorm: false, period: 2 }),
+  gemma(
+    ["gemma"],
+    ["GemmaForCausalLM"],
+    { gguf: "gemma", normNames: ["attn_norm", "ffn_norm"], queryKeyNorm: false, period: 1 },
+    GEMMA_DEFAULTS,
+  ),
+  gemma(
+    ["gemma2"],
+    ["Gemma2ForCausalLM"],
+    { gguf: "gemma2", normNames: FOUR_NORMS, queryKeyNorm: false, period: 2 },
+    GEMMA2_DEFAULTS,
+  ),
   gemma(
     ["gemma3", "gemma3_text"],
     ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],

@@ -16,6 +16,7 @@ import { type ConfigReader, describe } from "../config-reader.js";
 import { describeDecoder, layerCountOf, predictionCountOf, vocabularySizeOf } from "../decoder.js";
 import { expertLayers } from "../expert-layers.js";
 import type { Family } from "../family.js";
+import { MAX_LIST_LENGTH } from "../limits.js";
 import { predictionBlock, repeatBlock } from "../prediction.js";
 import { layerWindows, windowField } from "../windows.js";
 
@@ -27,6 +28,21 @@ import { layerWindows, windowField } from "../windows.js";
 const GLM4_MOE: Family = {
   modelTypes: ["glm4_moe", "glm4v_moe", "glm4v_moe_text"],
   architectures: ["Glm4MoeForCausalLM", "Glm4vMoeForConditionalGeneration"],
+  defaults: {
+    vocab_size: 151424,
+    hidden_size: 4096,
+    intermediate_size: 10944,
+    num_hidden_layers: 46,
+    num_attention_heads: 96,
+    num_key_value_heads: 8,
+    max_position_embeddings: 65536,
+    moe_intermediate_size: 1408,
+    num_experts_per_tok: 8,
+    n_shared_experts: 1,
+    n_routed_experts: 128,
+    first_k_dense_replace: 1,
+  },
+  assumed: { head_dim: 128 },
   describe: (config) => {
     const hiddenSize = hiddenSizeOf(config);
     const hasExperts = expertLayers(config, layerCountOf(config));
@@ -41,7 +57,9 @@ const GLM4_MOE: Family = {
           ? routedExperts(config, { routerScoreBias: true, shared: sharedExperts(config, "n_shared_experts") })
           : feedForward(config),
       );
-    const ownsVocabulary = config.optionalFlag("mtp_use_dedicated_embeddings", "_nextn_has_embeddings") ?? false;
+    // GLM-4.5 and 4.7 publish copies of the embedding and the output matrix with the block, GLM-4.6 does not, and no
+    // config says which: a silent one counts them, but no file is taken to have them.
+    const ownsVocabulary = config.optionalFlag("mtp_use_dedicated_embeddings", "_nextn_has_embeddings");
     return describeDecoder(config, {
       gguf: "glm4moe",
       tiedByDefault: false,
@@ -50,7 +68,8 @@ const GLM4_MOE: Family = {
         blocks: repeatBlock(
           () =>
             predictionBlock(block(true), hiddenSize, {
-              ownVocabulary: ownsVocabulary ? vocabularySizeOf(config) : undefined,
+              ownVocabulary: ownsVocabulary === false ? undefined : vocabularySizeOf(config),
+              isVocabularyLeftOut: ownsVocabulary === undefined,
             }),
           predictionCountOf(config, "num_nextn_predict_layers"),
         ),
@@ -73,6 +92,9 @@ const STEP_PATTERN = { period: 4, full: "first" } as const;
 function listedExpertLayers(config: ConfigReader, layers: number): boolean[] {
   const text = config.optionalText("moe_layers_enum");
   if (text === undefined) return expertLayers(config, layers);
+  if (text.length > MAX_LIST_LENGTH) {
+    throw config.invalid("moe_layers_enum", `has ${text.length} characters; at most ${MAX_LIST_LENGTH} are read`);
+  }
   const parts = text.split(",").map((part) => part.trim());
   if (!parts.every((part) => /^\d{1,6}$/.test(part))) {
     throw config.invalid("moe_layers_enum", `must be layer numbers between commas, but is ${describe(text)}`);

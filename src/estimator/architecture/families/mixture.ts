@@ -21,6 +21,7 @@ import { expertLayers } from "../expert-layers.js";
 import type { Family } from "../family.js";
 import { predictionBlock } from "../prediction.js";
 import { layerWindows, windowField } from "../windows.js";
+import { QWEN3_ASSUMED } from "./qwen.js";
 
 /*
  * Mixtures of experts with grouped-query attention in every layer: Mixtral, Qwen MoE, gpt-oss, Llama 4, MiniMax,
@@ -41,12 +42,14 @@ function mixture(
   modelTypes: string[],
   architectures: string[],
   traits: MixtureTraits,
-  defaults?: Family["defaults"],
+  defaults: Family["defaults"] = {},
+  assumed: Family["assumed"] = {},
 ): Family {
   return {
     modelTypes,
     architectures,
-    ...(defaults ? { defaults } : {}),
+    defaults,
+    assumed,
     describe: (config) => {
       const hasExperts = expertLayers(config, layerCountOf(config));
       const block = (isMixture: boolean): Block =>
@@ -101,6 +104,18 @@ const QWEN3_MOE_DEFAULTS = {
 const GPT_OSS: Family = {
   modelTypes: ["gpt_oss"],
   architectures: ["GptOssForCausalLM"],
+  defaults: {
+    vocab_size: 201088,
+    hidden_size: 2880,
+    intermediate_size: 2880,
+    num_hidden_layers: 36,
+    num_attention_heads: 64,
+    num_key_value_heads: 8,
+    max_position_embeddings: 131072,
+    num_local_experts: 128,
+    num_experts_per_tok: 4,
+  },
+  assumed: { head_dim: 64, sliding_window: 128 },
   describe: (config) => {
     const hiddenSize = hiddenSizeOf(config);
     const windows = layerWindows(config, layerCountOf(config), { period: 2, full: "last" });
@@ -140,6 +155,20 @@ const LLAMA4_FULL_EVERY = 4;
 const LLAMA4: Family = {
   modelTypes: ["llama4", "llama4_text"],
   architectures: ["Llama4ForConditionalGeneration", "Llama4ForCausalLM"],
+  defaults: {
+    vocab_size: 202048,
+    hidden_size: 5120,
+    intermediate_size: 8192,
+    intermediate_size_mlp: 16384,
+    num_hidden_layers: 48,
+    num_attention_heads: 40,
+    num_key_value_heads: 8,
+    head_dim: 128,
+    max_position_embeddings: 131072,
+    num_experts_per_tok: 1,
+    num_local_experts: 16,
+    attention_chunk_size: 8192,
+  },
   describe: (config) => {
     const layers = layerCountOf(config);
     const chunk = config.optionalSize("attention_chunk_size");
@@ -175,8 +204,22 @@ const LLAMA4: Family = {
 
 /** MiniMax-M3: dense leading layers, then experts with a block-sparse attention index. */
 const MINIMAX_M3: Family = {
-  modelTypes: ["minimax_m3", "minimax_m3_vl", "minimax_m3_text"],
+  modelTypes: ["minimax_m3", "minimax_m3_vl", "minimax_m3_text", "minimax_m3_vl_text"],
   architectures: ["MiniMaxM3ForCausalLM", "MiniMaxM3SparseForCausalLM", "MiniMaxM3SparseForConditionalGeneration"],
+  defaults: {
+    vocab_size: 200064,
+    hidden_size: 6144,
+    intermediate_size: 3072,
+    num_hidden_layers: 60,
+    num_attention_heads: 64,
+    num_key_value_heads: 4,
+    head_dim: 128,
+    max_position_embeddings: 524288,
+    num_experts_per_tok: 4,
+    num_local_experts: 128,
+    dense_intermediate_size: 12288,
+    shared_intermediate_size: 3072,
+  },
   describe: (config) => {
     const layers = layerCountOf(config);
     const hasExperts = expertLayers(config, layers);
@@ -366,12 +409,14 @@ export const MIXTURE_FAMILIES: readonly Family[] = [
     ["Qwen3MoeForCausalLM"],
     { gguf: "qwen3moe", attention: qwen3MoeAttention, experts: () => ({}) },
     QWEN3_MOE_DEFAULTS,
+    QWEN3_ASSUMED,
   ),
   mixture(
     ["qwen3_vl_moe", "qwen3_vl_moe_text"],
     ["Qwen3VLMoeForConditionalGeneration"],
     { gguf: "qwen3vlmoe", attention: qwen3MoeAttention, experts: () => ({}) },
     QWEN3_MOE_DEFAULTS,
+    QWEN3_ASSUMED,
   ),
   mixture(["granitemoe", "granitemoeshared"], ["GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM"], {
     gguf: "granitemoe",

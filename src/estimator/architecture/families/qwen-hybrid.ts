@@ -59,10 +59,66 @@ interface HybridTraits {
   tiedByDefault: boolean;
 }
 
-function qwenHybrid(modelTypes: string[], architectures: string[], traits: HybridTraits): Family {
+/** Widths that every model of the families has. */
+const ASSUMED = {
+  head_dim: 256,
+  linear_conv_kernel_dim: 4,
+  linear_key_head_dim: 128,
+  linear_value_head_dim: 128,
+  linear_num_key_heads: 16,
+};
+
+const QWEN3_NEXT_DEFAULTS = {
+  vocab_size: 151936,
+  hidden_size: 2048,
+  intermediate_size: 5632,
+  num_hidden_layers: 48,
+  num_attention_heads: 16,
+  num_key_value_heads: 2,
+  max_position_embeddings: 32768,
+  linear_num_value_heads: 32,
+  moe_intermediate_size: 512,
+  shared_expert_intermediate_size: 512,
+  num_experts_per_tok: 10,
+  num_experts: 512,
+};
+
+const QWEN3_5_DEFAULTS = {
+  vocab_size: 248320,
+  hidden_size: 4096,
+  intermediate_size: 12288,
+  num_hidden_layers: 32,
+  num_attention_heads: 16,
+  num_key_value_heads: 4,
+  max_position_embeddings: 32768,
+  linear_num_value_heads: 32,
+};
+
+const QWEN3_5_MOE_DEFAULTS = {
+  vocab_size: 248320,
+  hidden_size: 2048,
+  num_hidden_layers: 40,
+  num_attention_heads: 16,
+  num_key_value_heads: 2,
+  max_position_embeddings: 32768,
+  linear_num_value_heads: 32,
+  moe_intermediate_size: 512,
+  shared_expert_intermediate_size: 512,
+  num_experts_per_tok: 8,
+  num_experts: 256,
+};
+
+function qwenHybrid(
+  modelTypes: string[],
+  architectures: string[],
+  traits: HybridTraits,
+  defaults: Family["defaults"] = {},
+): Family {
   return {
     modelTypes,
     architectures,
+    defaults,
+    assumed: ASSUMED,
     describe: (config) => {
       const hiddenSize = hiddenSizeOf(config);
       const layers = layerCountOf(config);
@@ -98,28 +154,37 @@ function qwenHybrid(modelTypes: string[], architectures: string[], traits: Hybri
   };
 }
 
+const QWEN3_5: HybridTraits = {
+  gguf: { dense: "qwen35", mixture: "qwen35moe" },
+  fusedRates: false,
+  predictionInGguf: true,
+  uncountedPrediction: 0,
+  tiedByDefault: false,
+};
+
 export const QWEN_HYBRID_FAMILIES: readonly Family[] = [
-  qwenHybrid(["qwen3_next"], ["Qwen3NextForCausalLM"], {
-    gguf: { dense: "qwen3next", mixture: "qwen3next" },
-    fusedRates: true,
-    predictionInGguf: false,
-    uncountedPrediction: 1,
-    tiedByDefault: false,
-  }),
   qwenHybrid(
-    ["qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text", "minicpmv4_6"],
-    [
-      "Qwen3_5ForConditionalGeneration",
-      "Qwen3_5ForCausalLM",
-      "Qwen3_5MoeForConditionalGeneration",
-      "Qwen3_5MoeForCausalLM",
-    ],
+    ["qwen3_next"],
+    ["Qwen3NextForCausalLM"],
     {
-      gguf: { dense: "qwen35", mixture: "qwen35moe" },
-      fusedRates: false,
-      predictionInGguf: true,
-      uncountedPrediction: 0,
+      gguf: { dense: "qwen3next", mixture: "qwen3next" },
+      fusedRates: true,
+      predictionInGguf: false,
+      uncountedPrediction: 1,
       tiedByDefault: false,
     },
+    QWEN3_NEXT_DEFAULTS,
+  ),
+  qwenHybrid(
+    ["qwen3_5", "qwen3_5_text", "minicpmv4_6"],
+    ["Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM"],
+    QWEN3_5,
+    QWEN3_5_DEFAULTS,
+  ),
+  qwenHybrid(
+    ["qwen3_5_moe", "qwen3_5_moe_text"],
+    ["Qwen3_5MoeForConditionalGeneration", "Qwen3_5MoeForCausalLM"],
+    QWEN3_5,
+    QWEN3_5_MOE_DEFAULTS,
   ),
 ];

@@ -40,11 +40,18 @@ function windowOfLayer(config: ConfigReader, layer: number): Window | undefined 
   return size !== undefined && layer >= first ? { kind: "sliding", size } : undefined;
 }
 
-function qwen(modelTypes: string[], architectures: string[], traits: QwenTraits, defaults: Family["defaults"]): Family {
+function qwen(
+  modelTypes: string[],
+  architectures: string[],
+  traits: QwenTraits,
+  defaults: Family["defaults"] = {},
+  assumed: Family["assumed"] = {},
+): Family {
   return {
     modelTypes,
     architectures,
-    ...(defaults ? { defaults } : {}),
+    defaults,
+    assumed,
     describe: (config) => {
       assertDense(config);
       const block = (window: Window | undefined): Block =>
@@ -87,7 +94,9 @@ const QWEN2_VL_DEFAULTS = {
   num_attention_heads: 64,
   num_key_value_heads: 8,
 };
-const QWEN3_DEFAULTS = { ...QWEN2_DEFAULTS, head_dim: 128 };
+const QWEN3_DEFAULTS = QWEN2_DEFAULTS;
+/** Qwen 3's heads are 128 wide whatever the hidden size. */
+export const QWEN3_ASSUMED = { head_dim: 128 };
 const QWEN3_VL_DEFAULTS = { ...QWEN3_DEFAULTS, max_position_embeddings: 128000 };
 
 /** Qwen 1: Q, K and V in one matrix with a bias; `intermediate_size` counts gate and up together. */
@@ -108,12 +117,7 @@ const QWEN1: Family = {
 
 export const QWEN_FAMILIES: readonly Family[] = [
   QWEN1,
-  qwen(
-    ["hunyuan_v1_dense"],
-    ["HunYuanDenseV1ForCausalLM"],
-    { gguf: "hunyuan-dense", attention: qwen3Attention },
-    undefined,
-  ),
+  qwen(["hunyuan_v1_dense"], ["HunYuanDenseV1ForCausalLM"], { gguf: "hunyuan-dense", attention: qwen3Attention }),
   qwen(["qwen2"], ["Qwen2ForCausalLM", "Qwen2Model"], { gguf: "qwen2", attention: qwen2Attention }, QWEN2_DEFAULTS),
   qwen(
     ["mimo"],
@@ -127,11 +131,18 @@ export const QWEN_FAMILIES: readonly Family[] = [
     { gguf: "qwen2vl", attention: qwen2Attention },
     QWEN2_VL_DEFAULTS,
   ),
-  qwen(["qwen3"], ["Qwen3ForCausalLM", "Qwen3Model"], { gguf: "qwen3", attention: qwen3Attention }, QWEN3_DEFAULTS),
+  qwen(
+    ["qwen3"],
+    ["Qwen3ForCausalLM", "Qwen3Model"],
+    { gguf: "qwen3", attention: qwen3Attention },
+    QWEN3_DEFAULTS,
+    QWEN3_ASSUMED,
+  ),
   qwen(
     ["qwen3_vl", "qwen3_vl_text"],
     ["Qwen3VLForConditionalGeneration"],
     { gguf: "qwen3vl", attention: qwen3Attention },
     QWEN3_VL_DEFAULTS,
+    QWEN3_ASSUMED,
   ),
 ];

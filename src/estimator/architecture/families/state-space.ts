@@ -32,20 +32,29 @@ const NEMOTRON_LETTERS: Readonly<Record<string, NemotronLayer>> = {
   "-": "mlp",
   E: "moe",
 };
-const NEMOTRON_LAYERS: readonly NemotronLayer[] = ["mamba", "attention", "mlp", "moe"];
+/** Names of the kinds in lists, those of transformers 5 among them. */
+const NEMOTRON_WORDS: Readonly<Record<string, NemotronLayer>> = {
+  mamba: "mamba",
+  linear_attention: "mamba",
+  attention: "attention",
+  full_attention: "attention",
+  mlp: "mlp",
+  moe: "moe",
+};
 
 /** The layers by a string of letters, or by a list of words. */
-function nemotronLayers(config: ConfigReader, pattern: string, list: string): NemotronLayer[] | undefined {
-  const words = config.optionalTexts(list);
+function nemotronLayers(config: ConfigReader, pattern: string, ...lists: string[]): NemotronLayer[] | undefined {
+  const words = config.optionalTexts(...lists);
   const letters = config.optionalText(pattern);
-  const field = words ? list : pattern;
-  const items = words ?? (letters === undefined ? undefined : [...letters]);
-  if (!items) return undefined;
+  const field = words ? (lists.find((list) => config.has(list)) ?? pattern) : pattern;
+  const items = words ?? letters;
+  if (items === undefined) return undefined;
   if (items.length < 1 || items.length > MAX_LAYERS) {
     throw config.invalid(field, `names ${items.length} layers; a model has 1 to ${MAX_LAYERS}`);
   }
-  return items.map((item, index) => {
-    const layer = words ? NEMOTRON_LAYERS.find((known) => known === item) : NEMOTRON_LETTERS[item];
+  return [...items].map((item, index) => {
+    const kinds = words ? NEMOTRON_WORDS : NEMOTRON_LETTERS;
+    const layer = Object.hasOwn(kinds, item) ? kinds[item] : undefined;
     if (!layer) {
       throw invalid([...config.path, field, index], `is ${JSON.stringify(item)}, which is no kind of layer`);
     }
@@ -53,21 +62,22 @@ function nemotronLayers(config: ConfigReader, pattern: string, list: string): Ne
   });
 }
 
+/** The names of each field. */
 interface Mamba2Fields {
-  heads: string;
-  headDim: string;
-  groups: string;
-  state: string;
-  conv: string;
+  heads: string[];
+  headDim: string[];
+  groups: string[];
+  state: string[];
+  conv: string[];
   /** Inner width in hidden sizes, for configs whose head width is "auto". */
-  expand?: string;
+  expand: string[];
 }
 
 /** Mamba 2's default of the inner width, in hidden sizes. */
 const MAMBA_EXPAND = 2;
 
 function expandedWidth(config: ConfigReader, names: Mamba2Fields, heads: number): number {
-  const width = hiddenSizeOf(config) * (config.optionalSize(names.expand ?? "expand") ?? MAMBA_EXPAND);
+  const width = hiddenSizeOf(config) * (config.optionalSize(...names.expand) ?? MAMBA_EXPAND);
   if (width % heads !== 0) {
     throw config.invalid(names.heads, `is ${heads}, which does not divide the inner width ${width}`);
   }
@@ -76,37 +86,40 @@ function expandedWidth(config: ConfigReader, names: Mamba2Fields, heads: number)
 
 /** The names that Granite 4-H and Bamba have for Mamba 2's fields. */
 const MAMBA_FIELDS: Mamba2Fields = {
-  heads: "mamba_n_heads",
-  headDim: "mamba_d_head",
-  groups: "mamba_n_groups",
-  state: "mamba_d_state",
-  conv: "mamba_d_conv",
-  expand: "mamba_expand",
+  heads: ["mamba_n_heads"],
+  headDim: ["mamba_d_head"],
+  groups: ["mamba_n_groups"],
+  state: ["mamba_d_state"],
+  conv: ["mamba_d_conv"],
+  expand: ["mamba_expand"],
 };
 
 /** Mamba 2 by its fields, heads times head width checked against the group count. */
 function mamba2(config: ConfigReader, names: Mamba2Fields): Mamba2 {
-  const heads = config.size(names.heads);
+  const heads = config.size(...names.heads);
   const innerSize =
-    config.raw(names.headDim) === "auto" ? expandedWidth(config, names, heads) : heads * config.size(names.headDim);
-  const groups = config.size(names.groups);
+    config.raw(...names.headDim) === "auto"
+      ? expandedWidth(config, names, heads)
+      : heads * config.size(...names.headDim);
+  const groups = config.size(...names.groups);
   if (innerSize % groups !== 0) throw config.invalid(names.groups, `is ${groups}, which does not divide ${innerSize}`);
   return {
     kind: "mamba2",
     innerSize,
-    stateSize: config.size(names.state),
+    stateSize: config.size(...names.state),
     heads,
     groups,
-    convKernel: config.size(names.conv),
+    convKernel: config.size(...names.conv),
   };
 }
 
 const NEMOTRON_H: Family = {
   modelTypes: ["nemotron_h"],
   architectures: ["NemotronHForCausalLM"],
+  assumed: { conv_kernel: 4, n_groups: 8, ssm_state_size: 128, mamba_head_dim: 64 },
   describe: (config) => {
     const hiddenSize = hiddenSizeOf(config);
-    const kinds = nemotronLayers(config, "hybrid_override_pattern", "layers_block_type");
+    const kinds = nemotronLayers(config, "hybrid_override_pattern", "layers_block_type", "layer_types");
     if (!kinds) throw config.invalid("hybrid_override_pattern", "is missing (also read as layers_block_type)");
     const stated = config.optionalWhole(["num_hidden_layers"], { min: 1, max: MAX_LAYERS });
     if (stated !== undefined && stated !== kinds.length) {
@@ -117,11 +130,12 @@ const NEMOTRON_H: Family = {
       mamba: () => ({
         recurrent: {
           ...mamba2(config, {
-            heads: "mamba_num_heads",
-            headDim: "mamba_head_dim",
-            groups: "n_groups",
-            state: "ssm_state_size",
-            conv: "conv_kernel",
+            heads: ["mamba_num_heads"],
+            headDim: ["mamba_head_dim"],
+            groups: ["n_groups", "mamba_n_groups"],
+            state: ["ssm_state_size"],
+            conv: ["conv_kernel", "mamba_d_conv"],
+            expand: ["expand", "mamba_expand"],
           }),
           ...(config.flag("use_conv_bias", true) ? {} : { convBias: false }),
         },
@@ -163,13 +177,27 @@ function nemotronPrediction(config: ConfigReader, block: (kind: NemotronLayer) =
   ).flat();
 }
 
+/** Whether each layer is recurrent or attends, where the config lists it, by either generation's names. */
+function hybridKinds(config: ConfigReader, layers: number): ("mamba" | "attention")[] | undefined {
+  const kinds = config.optionalChoicePerLayer(["layer_types", "layers_block_type"], layers, [
+    "mamba",
+    "linear_attention",
+    "attention",
+    "full_attention",
+  ]);
+  return kinds?.map((kind) => (kind === "mamba" || kind === "linear_attention" ? "mamba" : "attention"));
+}
+
+const MAMBA2_ASSUMED = { mamba_d_conv: 4, mamba_n_groups: 1 };
+
 const GRANITE_HYBRID: Family = {
   modelTypes: ["granitemoehybrid"],
   architectures: ["GraniteMoeHybridForCausalLM"],
+  assumed: MAMBA2_ASSUMED,
   describe: (config) => {
     const hiddenSize = hiddenSizeOf(config);
     const layers = layerCountOf(config);
-    const kinds = config.optionalChoicePerLayer(["layer_types", "layers_block_type"], layers, ["mamba", "attention"]);
+    const kinds = hybridKinds(config, layers);
     const hasExperts = expertCountOf(config) > 0;
     const sharedSize = config.optionalCount("shared_intermediate_size") ?? 0;
     const feedForwardPart = (): BlockPart =>
@@ -204,9 +232,12 @@ const GRANITE_HYBRID: Family = {
 const BAMBA: Family = {
   modelTypes: ["bamba"],
   architectures: ["BambaForCausalLM"],
+  assumed: MAMBA2_ASSUMED,
   describe: (config) => {
     assertDense(config);
     const full = new Set(config.optionalWholes(["attn_layer_indices"], { max: MAX_LAYERS }) ?? []);
+    const kinds = hybridKinds(config, layerCountOf(config));
+    const isFull = (index: number): boolean => (kinds ? kinds[index] === "attention" : full.has(index));
     const mamba = {
       recurrent: {
         ...mamba2(config, MAMBA_FIELDS),
@@ -219,7 +250,7 @@ const BAMBA: Family = {
       layer: (index) =>
         joinParts(
           norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
-          full.has(index) ? groupedAttention(config, { biases: attentionBiases(config, "qkvo") }) : mamba,
+          isFull(index) ? groupedAttention(config, { biases: attentionBiases(config, "qkvo") }) : mamba,
           feedForward(config),
         ),
     });
@@ -230,6 +261,7 @@ const BAMBA: Family = {
 const FALCON_H1: Family = {
   modelTypes: ["falcon_h1"],
   architectures: ["FalconH1ForCausalLM"],
+  assumed: MAMBA2_ASSUMED,
   describe: (config) => {
     const hiddenSize = hiddenSizeOf(config);
     const heads = config.size("mamba_n_heads");
@@ -265,6 +297,15 @@ const FALCON_H1: Family = {
 const JAMBA: Family = {
   modelTypes: ["jamba"],
   architectures: ["JambaForCausalLM"],
+  assumed: {
+    attn_layer_period: 8,
+    attn_layer_offset: 4,
+    expert_layer_period: 2,
+    expert_layer_offset: 1,
+    mamba_d_conv: 4,
+    mamba_d_state: 16,
+    mamba_expand: 2,
+  },
   describe: (config) => {
     const hiddenSize = hiddenSizeOf(config);
     const every = (period: string, offset: string) => {
@@ -272,7 +313,10 @@ const JAMBA: Family = {
       const first = config.count(offset);
       return (index: number): boolean => index % length === first;
     };
-    const isAttention = every("attn_layer_period", "attn_layer_offset");
+    const kinds = hybridKinds(config, layerCountOf(config));
+    const isAttention = kinds
+      ? (index: number): boolean => kinds[index] === "attention"
+      : every("attn_layer_period", "attn_layer_offset");
     const isMixture = every("expert_layer_period", "expert_layer_offset");
     const size = intermediateSizeOf(config);
     const mamba: BlockPart = {
@@ -334,11 +378,12 @@ const MAMBA2: Family = {
   architectures: ["Mamba2ForCausalLM"],
   describe: (config) => {
     const recurrent = mamba2(config, {
-      heads: "num_heads",
-      headDim: "head_dim",
-      groups: "n_groups",
-      state: "state_size",
-      conv: "conv_kernel",
+      heads: ["num_heads"],
+      headDim: ["head_dim"],
+      groups: ["n_groups"],
+      state: ["state_size"],
+      conv: ["conv_kernel"],
+      expand: ["expand"],
     });
     const block = joinParts(norms(hiddenSizeOf(config), ["attn_norm"]), { recurrent });
     return describeDecoder(config, {
@@ -363,6 +408,16 @@ function lfm2Width(config: ConfigReader): number {
 const LFM2: Family = {
   modelTypes: ["lfm2", "lfm2_moe"],
   architectures: ["Lfm2ForCausalLM", "Lfm2MoeForCausalLM"],
+  defaults: {
+    vocab_size: 65536,
+    hidden_size: 2560,
+    intermediate_size: 12288,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+    max_position_embeddings: 128000,
+  },
+  assumed: { conv_L_cache: 3 },
   describe: (config) => {
     const hiddenSize = hiddenSizeOf(config);
     const layers = layerCountOf(config);
