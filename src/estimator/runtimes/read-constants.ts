@@ -80,6 +80,19 @@ export function readWords(raw: RawConstants, name: string): readonly string[] {
 }
 
 /**
+ * A constant that is a list of numbers of zero or more.
+ *
+ * @throws EstimateError that names the constant when it is missing or not such a list.
+ */
+export function readAmounts(raw: RawConstants, name: string): readonly number[] {
+  const value = raw[name];
+  if (!Array.isArray(value) || !value.every((amount) => typeof amount === "number" && amount >= 0)) {
+    throw badConstant(name, value, "a list of numbers of zero or more");
+  }
+  return value;
+}
+
+/**
  * A constant that holds others.
  *
  * @throws EstimateError that names the constant when it is missing or no object.

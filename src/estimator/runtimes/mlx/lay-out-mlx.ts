@@ -1,9 +1,192 @@
-import type { EstimateRequest } from "../../estimate.types.js";
+import type {
+  Device,
+  DeviceMemory,
+  EstimateRequest,
+  EstimateWarning,
+  KvCacheLayerGroup,
+} from "../../estimate.types.js";
 import { EstimateError } from "../../estimate-error.js";
-import type { MemoryLayout } from "../memory-layout.js";
+import { F16_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
+import type { LayerCache } from "../../kv-cache/layer-caches.js";
+import { listLayerEntries } from "../../kv-cache/layer-entries.js";
+import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
+import { shareLayers } from "../../placement/spread-layers.js";
+import type { QuantScheme } from "../../quantization/scheme.js";
+import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
+import { type MemoryLayout, UNLIMITED_DEVICE } from "../memory-layout.js";
+import { requireCount } from "../whole-number.js";
+import { explainMlx } from "./explain-mlx.js";
+import { layerResults, type PrefillStep } from "./intermediate-results.js";
 import type { MlxConstants, MlxSettings } from "./mlx.types.js";
 
-/** @throws EstimateError for settings that the engine refuses. */
-export function layOutMlx(_request: EstimateRequest, _settings: MlxSettings, _constants: MlxConstants): MemoryLayout {
-  throw new EstimateError("This runtime is not described yet.", ["runtime"]);
+const MIB = 2 ** 20;
+const HALF_BYTES = 2;
+const F32_BYTES = 4;
+
+/** The parts of an estimate, for the steps. All sizes are bytes. */
+export interface MlxMemory {
+  checkpoint: CheckpointWeights;
+  caches: LayerCache[][];
+  cacheGroups: KvCacheLayerGroup[];
+  cacheBytes: number;
+  step: PrefillStep;
+  /** Results of each layer in a prefill step. */
+  results: number[];
+  /** Results that command buffers under way keep alive at most, where layers are small. */
+  underWayBytes: number;
+  logitsBytes: number;
+}
+
+/**
+ * A model run by MLX LM on a Mac's unified memory: packed weights, caches that grow in steps, and the results that
+ * command buffers under way keep alive during a prefill step. `total` is what `mx.get_peak_memory()` gives.
+ *
+ * @throws EstimateError for settings out of range.
+ */
+export function layOutMlx(request: EstimateRequest, settings: MlxSettings, constants: MlxConstants): MemoryLayout {
+  const { architecture, contextTokens, sequences } = request;
+  requireCount(contextTokens, "contextTokens", ["contextTokens"]);
+  requireCount(sequences, "sequences", ["sequences"]);
+  const stepTokens = settings.prefillStepSize ?? constants.prefillStepTokens;
+  requireCount(stepTokens, "prefillStepSize", ["runtime", "prefillStepSize"]);
+  const devices = request.devices ?? [UNLIMITED_DEVICE];
+  if (devices.length === 0) {
+    throw new EstimateError("MLX needs a device here; none is given.", ["devices"]);
+  }
+  const memory = measure(request, constants, Math.min(stepTokens, contextTokens));
+  const placement = shareLayers(architecture.layers.length, devices.length);
+  const deviceMemory = devices.map((device, index) => fillDevice(memory, placement, device, index));
+  return {
+    weights: memory.checkpoint.weights,
+    cacheBytes: memory.cacheBytes,
+    cacheBytesPerToken: growthPerToken(memory.caches, padCache(contextTokens, constants)),
+    cacheGroups: memory.cacheGroups,
+    devices: deviceMemory,
+    host: { weights: 0, kvCache: 0, compute: 0 },
+    pool: null,
+    steps: () => explainMlx(request, constants, memory, deviceMemory),
+    warnings: () => listWarnings(request, settings, constants, deviceMemory),
+  };
+}
+
+function measure(request: EstimateRequest, constants: MlxConstants, stepTokens: number): MlxMemory {
+  const { architecture, contextTokens, sequences, scheme } = request;
+  const cells = padCache(contextTokens, constants);
+  const typeK = request.cacheTypeK ?? F16_CACHE;
+  const caches = listLayerEntries(architecture, {
+    sequences,
+    typeK,
+    typeV: request.cacheTypeV ?? typeK,
+    fullCells: cells,
+    // A window and one step: the cache is cut to the window only when the next step begins (mlx-lm, RotatingKVCache).
+    windowCells: (window) => Math.min(cells, window.size - 1 + stepTokens),
+    latent: constants.latentCache,
+  });
+  const step: PrefillStep = {
+    hiddenSize: architecture.hiddenSize * (architecture.residualStreams ?? 1),
+    tokens: stepTokens * sequences,
+    cacheTokens: contextTokens,
+    fusedHeadDims: constants.fusedHeadDims,
+  };
+  const byBlock = new Map(
+    Object.entries(architecture.blocks).map(([name, block]) => [name, layerResults(block, step)] as const),
+  );
+  return {
+    checkpoint: checkpointWeights(architecture, scheme),
+    caches,
+    cacheGroups: groupCaches(caches),
+    cacheBytes: caches.reduce((sum, layer) => sum + layerCacheBytes(layer), 0),
+    step,
+    results: architecture.layers.map((name) => byBlock.get(name) ?? 0),
+    underWayBytes: constants.activeCommandBuffers * constants.commandBufferMib * MIB,
+    logitsBytes: architecture.hasOutput ? sequences * architecture.vocabularySize * (HALF_BYTES + F32_BYTES) : 0,
+  };
+}
+
+function padCache(tokens: number, constants: MlxConstants): number {
+  return Math.ceil(tokens / constants.cacheStepTokens) * constants.cacheStepTokens;
+}
+
+/** In a group of Macs every one holds the embedding and the output matrix (mlx-lm, `models/pipeline.py`). */
+function fillDevice(memory: MlxMemory, placement: readonly number[], device: Device, index: number): DeviceMemory {
+  const { checkpoint, caches, results, underWayBytes } = memory;
+  const own = placement.flatMap((place, layer) => (place === index ? [layer] : []));
+  const sum = (bytesOf: (layer: number) => number) => own.reduce((total, layer) => total + bytesOf(layer), 0);
+  const weights = checkpoint.embedding + checkpoint.output + sum((layer) => checkpoint.layers[layer] ?? 0);
+  const kvCache = sum((layer) => layerCacheBytes(caches[layer] ?? []));
+  const largest = own.reduce((most, layer) => Math.max(most, results[layer] ?? 0), 0);
+  const alive = Math.min(
+    sum((layer) => results[layer] ?? 0),
+    Math.max(underWayBytes, largest),
+  );
+  const compute = alive + memory.logitsBytes;
+  return {
+    index,
+    device,
+    weights,
+    kvCache,
+    compute,
+    overhead: 0,
+    total: weights + kvCache + compute,
+    layers: own.length,
+  };
+}
+
+function listWarnings(
+  request: EstimateRequest,
+  settings: MlxSettings,
+  constants: MlxConstants,
+  devices: readonly DeviceMemory[],
+): EstimateWarning[] {
+  const { contextTokens, scheme } = request;
+  const warnings: EstimateWarning[] = [];
+  if (!isLoadable(scheme)) {
+    warnings.push({
+      code: "QUANT_FORMAT_NOT_LOADABLE",
+      message: "MLX loads checkpoints of 16 bits and those converted for MLX: this format has to be converted first.",
+    });
+  }
+  if (contextTokens % constants.cacheStepTokens !== 0) {
+    warnings.push({
+      code: "CONTEXT_PADDED",
+      message: `MLX grows a cache by ${constants.cacheStepTokens} entries at a time: ${contextTokens} are rounded up.`,
+    });
+  }
+  if (settings.prefillStepSize !== undefined && settings.prefillStepSize > contextTokens) {
+    warnings.push({
+      code: "MICROBATCH_ABOVE_CONTEXT",
+      message: `A prefill step of ${settings.prefillStepSize} tokens is longer than the context and is cut to it.`,
+    });
+  }
+  if (request.cacheTypeK !== undefined && isQuantizedCache(request.cacheTypeK)) {
+    warnings.push({
+      code: "RULE_UNCERTAIN",
+      message: "MLX begins to quantize a cache after its first 5,000 entries; shorter ones stay in half precision.",
+    });
+  }
+  if (devices.length > 1) {
+    warnings.push({
+      code: "RULE_UNCERTAIN",
+      message: "Over several Macs the layers are taken to be shared evenly, as mlx.launch does with a pipeline.",
+    });
+  }
+  if (devices.some((device) => device.layers === 0)) {
+    warnings.push({ code: "DEVICES_UNUSED", message: "There are more devices than layers: some get none." });
+  }
+  return warnings;
+}
+
+/** ggml file types that are no quantization: the checkpoint's own type by another name. */
+const PLAIN_FILE_TYPES: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
+
+/** MLX's own formats leave matrices alone whose rows are no whole groups; no other format does. */
+function isLoadable(scheme: QuantScheme): boolean {
+  switch (scheme.kind) {
+    case "ggml":
+      return PLAIN_FILE_TYPES.has(scheme.fileType) && scheme.expertsType === undefined;
+    case "uniform":
+      return scheme.oddGroups === "leave";
+    case "average":
+      return false;
+  }
 }
