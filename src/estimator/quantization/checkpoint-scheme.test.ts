@@ -204,6 +204,58 @@ describe("a checkpoint's own quantization_config", () => {
     expect(typesUnder({ quant_method: "exl3", bits: 3.5, head_bits: 6 }).get("output.weight")).toBe("exl3");
   });
 
+  it("of MLX states settings by module, and false for modules left alone", () => {
+    // As mlx-lm writes gpt-oss with MXFP4 experts and 8 bits elsewhere.
+    const eight = { group_size: 64, bits: 8, mode: "affine" };
+    expectTypes(
+      typesUnder({
+        group_size: 32,
+        bits: 4,
+        mode: "mxfp4",
+        "model.embed_tokens": eight,
+        "model.layers.0.self_attn.q_proj": eight,
+        "model.layers.1.mlp.switch_mlp.up_proj": { group_size: 32, bits: 8 },
+        "model.layers.1.mlp.gate": false,
+        lm_head: false,
+      }),
+      {
+        "token_embd.weight": "mlx8-g64",
+        "blk.0.attn_q.weight": "mlx8-g64",
+        "blk.0.attn_k.weight": "mxfp4-g32",
+        "blk.1.ffn_up_exps.weight": "mxfp4-g32",
+        "blk.1.ffn_gate_exps.weight": "mxfp4-g32",
+        "blk.1.ffn_gate_inp.weight": "bf16",
+        "blk.2.ffn_gate_inp.weight": "mxfp4-g32",
+        "output.weight": "bf16",
+      },
+    );
+    const stored = typesUnder({ group_size: 64, bits: 4, "model.layers.1.mlp.switch_mlp.up_proj": { bits: 6 } });
+    expect(stored.get("blk.1.ffn_up_exps.weight")).toBe("mlx6-g64");
+  });
+
+  it("of GPTQ may take the output matrix, and skip modules by expression", () => {
+    const gptq = { quant_method: "gptq", bits: 4, group_size: 128 };
+    expect(typesUnder({ ...gptq, lm_head: true }).get("output.weight")).toBe("int4-g128");
+    expectTypes(typesUnder({ ...gptq, dynamic: { "-:.*self_attn.*": {}, "+:.*mlp.*": { bits: 8 } } }), {
+      "blk.0.attn_q.weight": "fp16",
+      "blk.0.ffn_up.weight": "int4-g128",
+    });
+    expect(typesUnder({ quant_method: "auto-round", bits: 4, group_size: 128 }).get("blk.0.ffn_up.weight")).toBe(
+      "int4-g128",
+    );
+  });
+
+  it("of Quark is one kind of storage with exceptions", () => {
+    const weight = { dtype: "fp4", qscheme: "per_group", group_size: 32 };
+    const quark = { quant_method: "quark", global_quant_config: { weight }, exclude: ["lm_head", "*self_attn*"] };
+    expectTypes(typesUnder(quark), {
+      "blk.0.attn_q.weight": "bf16",
+      "blk.1.ffn_up_exps.weight": "mxfp4-g32",
+      "output.weight": "bf16",
+    });
+    expect(() => typesUnder({ ...quark, global_quant_config: { weight: { dtype: "odd" } } })).toThrow(/"odd"/);
+  });
+
   it("is found in a nested text config", () => {
     const nested = { text_config: { quantization_config: { quant_method: "fp8", weight_block_size: [128, 128] } } };
     expect(schemeFromConfig(nested)).toMatchObject({ kind: "uniform", type: "fp8-b128x128" });

@@ -67,6 +67,8 @@ function uniform(storage: UniformStorage, more: Partial<UniformScheme> = {}): Un
 
 const METHODS: Record<string, (config: Json) => QuantScheme> = {
   gptq: describeGptq,
+  "auto-round": describeGptq,
+  "intel/auto-round": describeGptq,
   awq: describeAwq,
   bitsandbytes: describeBitsAndBytes,
   fp8: describeFp8,
@@ -74,6 +76,9 @@ const METHODS: Record<string, (config: Json) => QuantScheme> = {
   "compressed-tensors": describeCompressedTensors,
   modelopt: describeModelOptimizer,
   modelopt_fp4: describeModelOptimizer,
+  modelopt_mixed: describeModelOptimizer,
+  quark: describeQuark,
+  mxfp8: (config) => uniform(mxfp8(), keptModules(config)),
   mxfp4: (config) => uniform(mxfp4(), { quantizedRoles: ["EXPERTS"], ...keptModules(config) }),
   hqq: describeHqq,
   exl2: (config) => describeExl(config, "exl2"),
@@ -108,8 +113,19 @@ function describeGptq(config: Json): QuantScheme {
       weightBits: bits,
       scales: [...scaleAndZero(groupSize, bits), { per: "input-row", bits: SINGLE_BITS }],
     },
-    { restType: "fp16", ...keptModules(config) },
+    {
+      restType: "fp16",
+      ...(config.lm_head === true ? { quantizedRoles: [...LINEAR_ROLES, "OUTPUT"] } : {}),
+      ...keptModules(config, skippedByGptq(config)),
+    },
   );
+}
+
+/** GPTQModel's exceptions: expressions marked "-:" leave modules alone. */
+function skippedByGptq(config: Json): string[] {
+  return isObject(config.dynamic)
+    ? Object.keys(config.dynamic).flatMap((key) => (key.startsWith("-:") ? [`re:${key.slice(2)}`] : []))
+    : [];
 }
 
 function describeAwq(config: Json): QuantScheme {
@@ -200,18 +216,48 @@ function describeExl(config: Json, type: string): QuantScheme {
 }
 
 function describeMlx(config: Json): QuantScheme {
-  const bits = wholeNumber(config, "bits", 1, 8);
-  const groupSize = groupSizeOf(config) ?? 64;
-  const mode = config.mode ?? "affine";
-  const storage: UniformStorage =
-    mode === "affine"
-      ? {
-          type: `mlx${bits}-g${groupSize}`,
-          weightBits: bits,
-          scales: [group(groupSize, HALF_BITS), group(groupSize, HALF_BITS)],
-        }
-      : { type: `${String(mode)}-g${groupSize}`, weightBits: bits, scales: [group(groupSize, 8)] };
-  return uniform({ ...storage, oddGroups: "leave" }, { quantizedRoles: MLX_ROLES });
+  return uniform(mlxStorage(config, config), { quantizedRoles: MLX_ROLES, ...mlxModules(config) });
+}
+
+/** MLX's storage by `bits`, `group_size` and `mode`; a module's own settings fall back on the model's. */
+function mlxStorage(settings: Json, model: Json): UniformStorage {
+  const stated: Json = { mode: model.mode, ...settings };
+  const bits = wholeNumber(stated.bits === undefined ? model : stated, "bits", 1, 8);
+  const mode = stated.mode ?? "affine";
+  const groupSize = groupSizeOf(stated) ?? 64;
+  const affine: UniformStorage = {
+    type: `mlx${bits}-g${groupSize}`,
+    weightBits: bits,
+    scales: [group(groupSize, HALF_BITS), group(groupSize, HALF_BITS)],
+  };
+  const scaled: UniformStorage = {
+    type: `${String(mode)}-g${groupSize}`,
+    weightBits: bits,
+    scales: [group(groupSize, 8)],
+  };
+  return { ...(mode === "affine" ? affine : scaled), oddGroups: "leave" };
+}
+
+/** MLX stacks the experts of a layer into one module; elsewhere they are named by number. */
+const unstacked = (module: string): string =>
+  module.replace(/\b(?:experts\.switch_glu|switch_mlp|experts)\.(?=[a-z])/, "experts.0.");
+
+/** Entries by module: settings of its own, or `false` for one left alone. */
+function mlxModules(config: Json): Pick<UniformScheme, "overrides" | "keptModules"> {
+  const overrides = new Map<string, UniformStorage & { modules: string[] }>();
+  const kept: string[] = [];
+  for (const [module, settings] of Object.entries(config)) {
+    if (settings === false) kept.push(unstacked(module));
+    if (!isObject(settings) || (settings.bits === undefined && settings.group_size === undefined)) continue;
+    const storage = mlxStorage(settings, config);
+    const known = overrides.get(storage.type);
+    if (known === undefined) overrides.set(storage.type, { ...storage, modules: [unstacked(module)] });
+    else known.modules.push(unstacked(module));
+  }
+  return {
+    ...(overrides.size === 0 ? {} : { overrides: [...overrides.values()] }),
+    ...(kept.length === 0 ? {} : { keptModules: kept }),
+  };
 }
 
 // compressed-tensors: groups of targets
@@ -324,6 +370,32 @@ function describeModelOptimizer(config: Json): QuantScheme {
   return describeCompressedTensors(config);
 }
 
+/** AMD Quark: one kind of storage for all linear layers that are not excluded. */
+function describeQuark(config: Json): QuantScheme {
+  const global = asObject(config.global_quant_config, "quantization_config.global_quant_config");
+  const weights = asObject(global.weight, "quantization_config.global_quant_config.weight");
+  const dtype = String(weights.dtype);
+  const bits = /^(?:fp|int|uint)(4|8)/.exec(dtype)?.[1];
+  if (bits === undefined) {
+    throw new QuantizationError(
+      `quantization_config: the weight type ${JSON.stringify(dtype.slice(0, 40))} is not known here`,
+    );
+  }
+  const scheme = String(weights.qscheme);
+  return uniform(
+    compressedStorage(
+      {
+        num_bits: Number(bits),
+        type: dtype.startsWith("fp") ? "float" : "int",
+        group_size: scheme === "per_group" ? weights.group_size : undefined,
+        strategy: scheme === "per_channel" ? "channel" : scheme === "per_tensor" ? "tensor" : "group",
+      },
+      "",
+    ),
+    keptModules(config),
+  );
+}
+
 // Fields
 
 /** Largest group or tile side taken seriously. */
@@ -346,6 +418,7 @@ function scaleAndZero(groupSize: number | null, zeroBits: number): ScaleLayout[]
 
 const KEPT_FIELDS = [
   "modules_to_not_convert",
+  "exclude",
   "ignore",
   "exclude_modules",
   "ignored_layers",
@@ -353,8 +426,8 @@ const KEPT_FIELDS = [
   "skip_modules",
 ];
 
-function keptModules(config: Json): { keptModules?: string[] } {
-  const modules = KEPT_FIELDS.flatMap((field) => texts(config[field]));
+function keptModules(config: Json, more: readonly string[] = []): { keptModules?: string[] } {
+  const modules = [...KEPT_FIELDS.flatMap((field) => texts(config[field])), ...more];
   return modules.length === 0 ? {} : { keptModules: modules };
 }
 
@@ -364,7 +437,7 @@ function shortenExperts(modules: readonly string[]): string[] {
 }
 
 const QUANTIZATION_FIELDS = ["quantization_config", "compression_config", "quantization"];
-const TEXT_FIELDS = ["text_config", "language_config", "llm_config"];
+const TEXT_FIELDS = ["text_config", "language_config", "llm_config", "thinker_config"];
 
 function findQuantization(config: Json): Json | null {
   for (const field of QUANTIZATION_FIELDS) {
