@@ -161,28 +161,43 @@ class BufferPlan {
     }
   }
 
+  /**
+   * Joins freed memory to the first block that it touches, and that one to its neighbour in the list. Memory of no
+   * size (what empty tensors get) is listed too: such a block keeps the ones around it apart, as it does in ggml.
+   */
   private insert(offset: number, size: number): void {
-    if (size === 0) {
-      return;
+    const { offsets, sizes } = this;
+    const end = offset + size;
+    for (let i = 0; i < offsets.length; i += 1) {
+      const start = offsets[i] as number;
+      if (start + (sizes[i] as number) === offset) {
+        sizes[i] = (sizes[i] as number) + size;
+        this.joinNext(i);
+        return;
+      }
+      if (start === end) {
+        offsets[i] = offset;
+        sizes[i] = (sizes[i] as number) + size;
+        if (i > 0) {
+          this.joinNext(i - 1);
+        }
+        return;
+      }
     }
     let at = 0;
-    while (at < this.offsets.length && (this.offsets[at] as number) < offset) {
+    while (at < offsets.length && (offsets[at] as number) < offset) {
       at += 1;
     }
-    const joinsPrevious = at > 0 && (this.offsets[at - 1] as number) + (this.sizes[at - 1] as number) === offset;
-    const joinsNext = at < this.offsets.length && offset + size === this.offsets[at];
-    if (joinsPrevious) {
-      this.sizes[at - 1] = (this.sizes[at - 1] as number) + size + (joinsNext ? (this.sizes[at] as number) : 0);
-      if (joinsNext) {
-        this.offsets.splice(at, 1);
-        this.sizes.splice(at, 1);
-      }
-    } else if (joinsNext) {
-      this.offsets[at] = offset;
-      this.sizes[at] = (this.sizes[at] as number) + size;
-    } else {
-      this.offsets.splice(at, 0, offset);
-      this.sizes.splice(at, 0, size);
+    offsets.splice(at, 0, offset);
+    sizes.splice(at, 0, size);
+  }
+
+  private joinNext(i: number): void {
+    const { offsets, sizes } = this;
+    if (i + 1 < offsets.length && (offsets[i] as number) + (sizes[i] as number) === offsets[i + 1]) {
+      sizes[i] = (sizes[i] as number) + (sizes[i + 1] as number);
+      offsets.splice(i + 1, 1);
+      sizes.splice(i + 1, 1);
     }
   }
 

@@ -43,9 +43,21 @@ function stateBuffer(layer: LayerContext, values: number): GraphNode {
 function readState(layer: LayerContext, state: GraphNode): GraphNode {
   const { graph, context } = layer;
   clearState(layer, state);
-  const rows = graph.getRows(graph.view(state, state.ne0, state.ne1), context.stateIds());
+  const states = graph.view(state, state.ne0, state.ne1);
+  const rows = graph.getRows(states, context.stateIds().present);
   graph.expand(rows);
+  moveOtherStates(layer, states);
   return rows;
+}
+
+/** States of sequences that are not at hand are copied within the buffer: none in the largest microbatch. */
+function moveOtherStates(layer: LayerContext, states: GraphNode): void {
+  const { graph, context } = layer;
+  const others = graph.getRows(states, context.stateIds().others);
+  const target = graph.view(states, states.ne0, 0);
+  target.op = Op.SET_ROWS;
+  target.sources = [others, states];
+  graph.expand(target);
 }
 
 /** A fresh sequence's state is cleared in its buffer first. */
@@ -184,8 +196,9 @@ function scan(
   const { graph, context } = layer;
   clearState(layer, state);
   const rows = graph.view(state, state.ne0, state.ne1);
-  const scanned = graph.make(Op.PLAIN, F32, outputs + states, 1, 1, 1, rows, ...sources, context.stateIds());
+  const scanned = graph.make(Op.PLAIN, F32, outputs + states, 1, 1, 1, rows, ...sources, context.stateIds().present);
   graph.expand(scanned);
+  moveOtherStates(layer, rows);
   writeState(layer, state, graph.view(scanned, states, 1, 1, 1, outputs * F32));
   return scanned;
 }

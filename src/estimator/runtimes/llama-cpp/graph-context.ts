@@ -33,6 +33,12 @@ export interface CacheInputs {
   mask: GraphNode;
 }
 
+/** Slots of recurrent states. */
+interface StateIds {
+  present: GraphNode;
+  others: GraphNode;
+}
+
 /** Everything that layers share while a graph is built. */
 export class GraphContext {
   readonly graph = new GraphBuilder();
@@ -49,7 +55,7 @@ export class GraphContext {
   private readonly sharedNodes = new Map<string, GraphNode>();
   private readonly ropeFactors = new Map<number, GraphNode>();
   private readonly ropeFactorsTensor: PlainTensor | undefined;
-  private stateRows: GraphNode | null = null;
+  private stateRows: StateIds | null = null;
 
   constructor(
     readonly architecture: Architecture,
@@ -162,11 +168,15 @@ export class GraphContext {
     return this.habits.appliesMultipliers === true && this.architecture.multipliers?.includes(what) === true;
   }
 
-  /** Which state slot belongs to which sequence. */
-  stateIds(): GraphNode {
+  /** Which state slot belongs to which sequence: of those in the microbatch, and of the others, which are none. */
+  stateIds(): StateIds {
     if (this.stateRows === null) {
-      const slots = this.input("state slots", I32, this.run.sequences);
-      this.stateRows = this.graph.view(slots, this.run.sequences, 1);
+      const { sequences } = this.run;
+      const slots = this.input("state slots", I32, sequences);
+      this.stateRows = {
+        present: this.graph.view(slots, sequences, 1),
+        others: this.graph.view(slots, 0, 1, 1, 1, sequences * I32),
+      };
     }
     return this.stateRows;
   }
