@@ -1,0 +1,60 @@
+import { EstimateError } from "../estimate-error.js";
+
+const MIB = 2 ** 20;
+
+/** A CUDA context as measured on a card with so many multiprocessors. */
+export interface ContextMeasurement {
+  multiprocessors: number;
+  mib: number;
+}
+
+/**
+ * CUDA contexts of a llama.cpp process: an RTX 4060 Ti and an RTX PRO 6000 Blackwell (llama.cpp, pull request 23604,
+ * which says that the cost follows the number of multiprocessors).
+ */
+export const CUDA_CONTEXTS: readonly [ContextMeasurement, ContextMeasurement] = [
+  { multiprocessors: 34, mib: 107 },
+  { multiprocessors: 188, mib: 555 },
+];
+
+/**
+ * Bytes of a CUDA context, on the line through two measured cards. 247 MiB for the 82 multiprocessors of an RTX 3090,
+ * where PyTorch 2.7 was seen to take 256 (InvokeAI, issue 9413).
+ *
+ * @throws EstimateError for a number of multiprocessors that is no whole number above zero.
+ */
+export function cudaContextBytes(multiprocessors: number, measured = CUDA_CONTEXTS): number {
+  if (!Number.isInteger(multiprocessors) || multiprocessors < 1) {
+    throw new EstimateError(`A card has a whole number of multiprocessors, not ${multiprocessors}.`, [
+      "multiprocessors",
+    ]);
+  }
+  const [small, large] = measured;
+  const slope = (large.mib - small.mib) / (large.multiprocessors - small.multiprocessors);
+  const mib = small.mib + slope * (multiprocessors - small.multiprocessors);
+  return Math.ceil(Math.max(mib, 0) * MIB);
+}
+
+/** Bytes per card that one NCCL communicator takes, by the number of cards from which on it holds. */
+export interface CommunicatorMemory {
+  fromRanks: number;
+  bytes: number;
+}
+
+/** Four A100 over NVLink, all-reduce of 4 MB: 544 MB for two cards, 688 MB for more (nccl, issue 964). */
+export const NCCL_COMMUNICATORS: readonly CommunicatorMemory[] = [
+  { fromRanks: 2, bytes: 544e6 },
+  { fromRanks: 3, bytes: 688e6 },
+];
+
+/**
+ * Bytes per card of the communication buffers of so many cards that share each matrix; none for one card.
+ *
+ * @throws EstimateError for a number of cards that is no whole number above zero.
+ */
+export function communicationBytes(ranks: number, measured = NCCL_COMMUNICATORS): number {
+  if (!Number.isInteger(ranks) || ranks < 1) {
+    throw new EstimateError(`A group has a whole number of cards, not ${ranks}.`, ["ranks"]);
+  }
+  return measured.reduce((bytes, entry) => (ranks >= entry.fromRanks ? entry.bytes : bytes), 0);
+}
