@@ -42,7 +42,7 @@ export function balanceLayers(input: SpreadInput, free: readonly (number | null)
 
 /**
  * Layers over devices in order, each filled before the next is begun (ExLlama's automatic split). The embedding is not
- * placed: ExLlama keeps it in host memory.
+ * placed: ExLlama keeps it in host memory. A device whose room is not known takes an equal share and a layer more.
  *
  * @param room Bytes that may be used on each device; null where not known.
  * @param costs Bytes that each layer takes with its cache, and the output.
@@ -51,7 +51,9 @@ export function fillLayers(
   costs: { layers: readonly number[]; output: number },
   room: readonly (number | null)[],
 ): SpreadPlacement {
-  const limits = room.map((bytes) => bytes ?? Number.POSITIVE_INFINITY);
+  const largestPart = Math.max(maximum(costs.layers), costs.output);
+  const share = (sum(costs.layers) + costs.output) / Math.max(room.length, 1) + largestPart;
+  const limits = room.map((bytes) => bytes ?? share);
   return fillInOrder({ embedding: 0, layers: costs.layers, output: costs.output, tied: false }, limits);
 }
 
