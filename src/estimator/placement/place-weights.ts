@@ -68,8 +68,16 @@ export interface PlacedBytes {
   host: number;
 }
 
-/** Adds up weights by place; the routed experts of the first `cpuMoeLayers` layers stay in host memory. */
-export function placeWeights(layout: WeightLayout, placement: LayerPlacement, cpuMoeLayers: number): PlacedBytes {
+/**
+ * Adds up weights by place; the routed experts of the first `cpuMoeLayers` layers stay in host memory. With
+ * `repeatsTiedOutput` a tied output is a copy of the embedding even where both are in host memory.
+ */
+export function placeWeights(
+  layout: WeightLayout,
+  placement: LayerPlacement,
+  cpuMoeLayers: number,
+  repeatsTiedOutput = false,
+): PlacedBytes {
   const placed: PlacedBytes = { devices: new Array<number>(placement.deviceCount).fill(0), host: layout.input };
   layout.blocks.forEach((bytes, layer) => {
     const device = placement.layers[layer] ?? HOST;
@@ -77,7 +85,7 @@ export function placeWeights(layout: WeightLayout, placement: LayerPlacement, cp
     addBytes(placed, layer < cpuMoeLayers ? HOST : device, layout.experts[layer] ?? 0);
   });
   addBytes(placed, placement.output, layout.output);
-  if (placement.output !== HOST) {
+  if (placement.output !== HOST || repeatsTiedOutput) {
     addBytes(placed, placement.output, layout.tiedOutput);
   }
   return placed;

@@ -21,10 +21,12 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
   const projected = projectGrouped(layer, attention, x, gate);
   const turns = rotations(layer, attention);
   const turn = (node: GraphNode, by: GraphNode | null): GraphNode => (by === null ? node : hadamard(layer, node, by));
-  const roped = (node: GraphNode): GraphNode =>
-    attention.noRope || layer.isUnrotated ? node : layer.rope(node, isWindowed);
-  const rotatedQuery = turn(roped(projected.query), turns.key);
-  const rotatedKey = attention.ownsNoKeys ? projected.key : turn(roped(projected.key), turns.key);
+  const roped = (node: GraphNode, norm: string): GraphNode => {
+    const result = attention.noRope || layer.isUnrotated ? node : layer.rope(node, isWindowed);
+    return context.habits.normsAfterRope ? layer.norm(norm, result) : result;
+  };
+  const rotatedQuery = turn(roped(projected.query, "attn_q_norm"), turns.key);
+  const rotatedKey = attention.ownsNoKeys ? projected.key : turn(roped(projected.key, "attn_k_norm"), turns.key);
   const value = attention.ownsNoKeys ? projected.value : turn(projected.value, turns.value);
   const selection =
     attention.indexer === undefined || !selectsBlocks(context.run)
@@ -54,7 +56,8 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
       : attendToBlocks(layer, attention, inputs, rotatedQuery, { key: keyCache, value: valueCache }, selection);
   attended = turn(attended, turns.value);
   if (gate.node !== null) {
-    attended = graph.inPlace(attended, graph.inPlace(gate.node));
+    const open = graph.inPlace(gate.node);
+    attended = graph.inPlace(attended, context.habits.reshapesGate ? graph.view(open, open.ne0, open.ne1) : open);
   } else if (layer.has("attn_gate.weight")) {
     attended = gateAttention(layer, attention, x, attended);
   }
@@ -177,6 +180,9 @@ function projectGrouped(
 
 /** A norm over each head, or over the whole row where its weight is as wide; then split into heads. */
 function rowOrHeadNorm(layer: LayerContext, name: string, x: GraphNode, headDim: number, heads: number): GraphNode {
+  if (layer.context.habits.normsAfterRope) {
+    return layer.heads(x, headDim, heads);
+  }
   const width = layer.shape(`${name}.weight`)[0];
   if (width !== undefined && width !== headDim && width === headDim * heads) {
     return layer.heads(layer.norm(name, x), headDim, heads);

@@ -5,6 +5,7 @@ import { HOST, type LayerPlacement, placeLayers } from "../../placement/place-la
 import { countBlocks, placeLayerBytes, placeWeights } from "../../placement/place-weights.js";
 import { type PreparedModel, prepareModel } from "../../prepared-model.js";
 import { computeBuffers } from "./compute-buffers.js";
+import { graphHabits } from "./graph-habits.js";
 import { deviceShares, type RunSettings, runSettings } from "./run-settings.js";
 
 /** What llama.cpp allocates, place by place. All sizes are bytes. */
@@ -39,7 +40,8 @@ export function estimateLlamaCpp(
     gpuLayers: run.gpuLayers,
     shares: deviceShares(devices, settings),
   });
-  const weights = placeWeights(model.layout, placement, run.cpuMoeLayers);
+  const repeatsTiedOutput = graphHabits(architecture).loadsTiedOutputFirst === true;
+  const weights = placeWeights(model.layout, placement, run.cpuMoeLayers, repeatsTiedOutput);
   const caches = listLayerCaches(architecture, run.cache);
   const cacheByLayer = caches.map(layerCacheBytes);
   const cacheBytes = cacheByLayer.reduce((sum, bytes) => sum + bytes, 0);

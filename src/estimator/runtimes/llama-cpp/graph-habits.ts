@@ -20,6 +20,8 @@ export interface GraphHabits {
   keepsHidden?: "before-norm" | "after-norm";
   /** Rope factors apply to layers without a window only. */
   ropeFactorsInFullOnly?: boolean;
+  /** Queries and keys are normed after their positions are rotated, not before. */
+  normsAfterRope?: boolean;
   /** Values are normed before they are cached. */
   normsValues?: boolean;
   /** Positions are not rotated: in every n-th layer, 1 for none at all. */
@@ -28,6 +30,8 @@ export interface GraphHabits {
   skipsIndexer?: boolean;
   /** Keys and queries of the linear layers are repeated to the number of value heads. */
   repeatsKeys?: boolean;
+  /** The gate on attention's result is reshaped after its sigmoid, so that the product takes memory of its own. */
+  reshapesGate?: boolean;
   /** The tied output is loaded before the embedding, so that host memory holds the table twice. */
   loadsTiedOutputFirst?: boolean;
 }
@@ -54,7 +58,9 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   },
   granite: GRANITE,
   granitemoe: GRANITE,
-  granitehybrid: { ...GRANITE, unrotatedEvery: 1 },
+  granitehybrid: GRANITE,
+  "hunyuan-dense": { normsAfterRope: true },
+  "hunyuan-moe": { normsAfterRope: true },
   jamba: { residualFirst: "both", unrotatedEvery: 1 },
   nemotron_h: { unrotatedEvery: 1 },
   nemotron_h_moe: { unrotatedEvery: 1 },
@@ -68,7 +74,7 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   step35: { keepsHidden: "before-norm", ropeFactorsInFullOnly: true },
   qwen35: { keepsHidden: "after-norm" },
   qwen35moe: { keepsHidden: "after-norm" },
-  qwen3next: { repeatsKeys: true },
+  qwen3next: { repeatsKeys: true, reshapesGate: true },
 };
 
 const COMMON: GraphHabits = {};
