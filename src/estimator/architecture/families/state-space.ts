@@ -208,6 +208,8 @@ const GRANITE_HYBRID: Family = {
           })
         : feedForward(config, { size: sharedSize > 0 ? sharedSize : intermediateSizeOf(config) });
     const hybrid = kinds?.includes("mamba") ?? true;
+    // A config that does not say is taken to rotate positions, as llama.cpp does of a file that does not.
+    const isUnrotated = hybrid && config.optionalText("position_embedding_type") === "nope";
     return describeDecoder(config, {
       gguf: hybrid ? "granitehybrid" : hasExperts ? "granitemoe" : "granite",
       tiedByDefault: false,
@@ -215,7 +217,10 @@ const GRANITE_HYBRID: Family = {
         joinParts(
           norms(hiddenSize, ["attn_norm", "ffn_norm"]),
           kinds?.[index] === "attention"
-            ? groupedAttention(config, { biases: attentionBiases(config, "qkvo") })
+            ? groupedAttention(config, {
+                biases: attentionBiases(config, "qkvo"),
+                shape: isUnrotated ? { noRope: true } : {},
+              })
             : {
                 recurrent: {
                   ...mamba2(config, MAMBA_FIELDS),

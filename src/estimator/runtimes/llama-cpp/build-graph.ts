@@ -60,6 +60,7 @@ function buildEmbedding(context: GraphContext): GraphNode {
   const width = architecture.hiddenSize;
   const ids = context.input("token ids", I32, tokens);
   const ready = context.input("embeddings", F32, width, tokens);
+  graph.expand(ids);
   graph.expand(ready);
   const table = graph.weight(context.host, 0, width, architecture.vocabularySize);
   const embedded = graph.getRows(table, ids);

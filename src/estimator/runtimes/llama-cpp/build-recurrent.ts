@@ -196,7 +196,8 @@ function scan(
   const { graph, context } = layer;
   clearState(layer, state);
   const rows = graph.view(state, state.ne0, state.ne1);
-  const scanned = graph.make(Op.PLAIN, F32, outputs + states, 1, 1, 1, rows, ...sources, context.stateIds().present);
+  const slots = graph.view(rows, state.ne0, state.ne1);
+  const scanned = graph.make(Op.PLAIN, F32, outputs + states, 1, 1, 1, slots, ...sources, context.stateIds().present);
   graph.expand(scanned);
   moveOtherStates(layer, rows);
   writeState(layer, state, graph.view(scanned, states, 1, 1, 1, outputs * F32));

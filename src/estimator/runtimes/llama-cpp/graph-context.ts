@@ -45,7 +45,6 @@ export class GraphContext {
   readonly tokens: number;
   /** Streams of a cache that is not unified: one per sequence. */
   readonly streams: number;
-  readonly positions: GraphNode;
   readonly outputIds: GraphNode;
   readonly habits: GraphHabits;
   /** Bytes of every input by name: what the host keeps of each microbatch. */
@@ -67,7 +66,6 @@ export class GraphContext {
   ) {
     this.tokens = run.tokens;
     this.streams = run.kvUnified ? 1 : run.sequences;
-    this.positions = this.input("positions", I32, this.tokens);
     this.outputIds = this.input("output ids", I32, run.outputRows);
     this.habits = graphHabits(architecture);
     this.ropeFactorsTensor = architecture.tensors.find((tensor) => tensor.name.startsWith("rope_"));
@@ -78,6 +76,11 @@ export class GraphContext {
     const node = this.graph.input(elementBytes, ne0, ne1, ne2, ne3);
     this.inputBytes.set(name, node.bytes);
     return node;
+  }
+
+  /** Positions of the tokens; models that rotate nothing have no such input. */
+  get positions(): GraphNode {
+    return this.shared("positions", () => this.input("positions", I32, this.tokens));
   }
 
   /** The Hadamard matrix that keys or values are turned by before a quantized cache, of a size. */
@@ -188,6 +191,7 @@ export class LayerContext {
   /** Positions are not rotated in this layer, whatever its description says. */
   readonly isUnrotated: boolean;
   private readonly shapes: TensorShapes;
+  private readonly weights = new Map<string, GraphNode>();
 
   constructor(
     readonly context: GraphContext,
@@ -215,9 +219,15 @@ export class LayerContext {
     return this.shapes.get(name) ?? [];
   }
 
+  /** A weight of the layer: the same node wherever it is used, so that one copy of it serves all. */
   weight(name: string): GraphNode {
-    const isExpert = name.includes("_exps.");
-    return this.weightOn(name, isExpert ? this.expertBackend : this.backend);
+    let node = this.weights.get(name);
+    if (node === undefined) {
+      const isExpert = name.includes("_exps.");
+      node = this.weightOn(name, isExpert ? this.expertBackend : this.backend);
+      this.weights.set(name, node);
+    }
+    return node;
   }
 
   private weightOn(name: string, backend: number): GraphNode {
