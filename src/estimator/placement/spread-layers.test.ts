@@ -14,6 +14,12 @@ describe("balanceLayers", () => {
     expect([placement.embedding, placement.output]).toEqual([0, 1]);
   });
 
+  it("keeps no room for an embedding that is placed already", () => {
+    const placement = balanceLayers({ embedding: 60, layers: equal(32, 10), output: 0, tied: true }, [null, null]);
+    // 380 in all, 190 a device; 190 + 12.5 - 10, less the embedding, on the first.
+    expect(counts(placement.layers, 2)).toEqual([13, 19]);
+  });
+
   it("keeps a tied output beside its embedding", () => {
     const placement = balanceLayers({ embedding: 8, layers: equal(32, 10), output: 0, tied: true }, [null, null]);
     expect([placement.embedding, placement.output]).toEqual([0, 0]);

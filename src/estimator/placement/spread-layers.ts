@@ -21,7 +21,8 @@ const BALANCE_BUFFER = 1.25;
 
 /**
  * Layers over devices as accelerate's `device_map="auto"` deals them: each device but the last may take an equal share
- * of the whole and 1.25 of the largest block, never more than it has free; the first keeps room for the largest part.
+ * of the whole and 1.25 of the largest block, never more than it has free; the first keeps room for the largest part
+ * that is still to come.
  * Parts go to the devices in order, each whole (accelerate, `utils/modeling.py`, get_balanced_memory and
  * infer_auto_device_map). What fits nowhere is put on the last device, so that the total shows what is missing.
  *
@@ -31,7 +32,7 @@ export function balanceLayers(input: SpreadInput, free: readonly (number | null)
   const largestLayer = maximum(input.layers);
   const whole = input.embedding + sum(input.layers) + input.output;
   const share = whole / Math.max(free.length, 1) + BALANCE_BUFFER * largestLayer;
-  const largestPart = Math.max(largestLayer, input.embedding);
+  const largestPart = Math.max(largestLayer, input.output);
   const limits = free.map((bytes, device) => {
     const own = bytes ?? Number.POSITIVE_INFINITY;
     const limit = device === free.length - 1 ? own : Math.min(share, own);

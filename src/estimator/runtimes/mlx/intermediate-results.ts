@@ -59,10 +59,14 @@ function attentionValues(attention: Attention): number {
   }
 }
 
-/** Scores and their softmax, where no fused kernel takes heads of this width (`mlx/fast.cpp`). */
+/** No fused kernel takes heads of this width, so the scores of a step are stored (`mlx/fast.cpp`). */
+export function storesScores(attention: Attention, { fusedHeadDims }: Pick<MlxConstants, "fusedHeadDims">): boolean {
+  return attention.kind !== "grouped" || !fusedHeadDims.includes(attention.keyDim);
+}
+
+/** Scores and their softmax. */
 function scoreBytes(attention: Attention, step: PrefillStep): number {
-  const isFused = attention.kind === "grouped" && step.fusedHeadDims.includes(attention.keyDim);
-  if (isFused) {
+  if (!storesScores(attention, step)) {
     return 0;
   }
   const window = attention.kind === "latent" ? undefined : attention.window;

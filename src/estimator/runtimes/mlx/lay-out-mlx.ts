@@ -16,7 +16,7 @@ import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights
 import { type MemoryLayout, UNLIMITED_DEVICE } from "../memory-layout.js";
 import { requireCount } from "../whole-number.js";
 import { explainMlx } from "./explain-mlx.js";
-import { layerResults, type PrefillStep } from "./intermediate-results.js";
+import { layerResults, type PrefillStep, storesScores } from "./intermediate-results.js";
 import type { MlxConstants, MlxSettings } from "./mlx.types.js";
 
 const MIB = 2 ** 20;
@@ -138,7 +138,7 @@ function listWarnings(
   constants: MlxConstants,
   devices: readonly DeviceMemory[],
 ): EstimateWarning[] {
-  const { contextTokens, scheme } = request;
+  const { architecture, contextTokens, scheme } = request;
   const warnings: EstimateWarning[] = [];
   if (!isLoadable(scheme)) {
     warnings.push({
@@ -162,6 +162,13 @@ function listWarnings(
     warnings.push({
       code: "RULE_UNCERTAIN",
       message: "MLX begins to quantize a cache after its first 5,000 entries; shorter ones stay in half precision.",
+    });
+  }
+  if (Object.values(architecture.blocks).some(({ attention }) => attention && storesScores(attention, constants))) {
+    warnings.push({
+      code: "RULE_UNCERTAIN",
+      message:
+        "No fused kernel takes heads of this width during prefill: the scores of a step are stored, here counted twice as an upper bound. A smaller prefill step needs less.",
     });
   }
   if (devices.length > 1) {

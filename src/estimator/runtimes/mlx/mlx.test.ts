@@ -91,8 +91,10 @@ describe("results of a prefill step", () => {
 
   it("hold the scores where no fused kernel takes the heads", () => {
     // 16 heads of 256 values in gemma-2-9b-it: no kernel of that width.
-    const { compute } = run("gemma-2-9b-it", "mlx-4bit", { contextTokens: 8192 });
+    const { compute, warnings } = run("gemma-2-9b-it", "mlx-4bit", { contextTokens: 8192 });
     expect(compute).toBeGreaterThan(2 * 16 * 2048 * 8192 * 2);
+    expect(warnings.map((warning) => warning.code)).toEqual(["RULE_UNCERTAIN"]);
+    expect(run("qwen3-4b", "mlx-4bit").warnings).toEqual([]);
   });
 });
 
