@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HOST, placeLayers } from "./place-layers.js";
 
-const EQUAL = 7 ** 8;
+/** Free bytes of equal devices: 32 GiB less three pages. */
+const EQUAL = 2 ** 35 - 3 * 4096;
 const counts = (layers: readonly number[], devices: number) =>
   Array.from({ length: devices }, (_, device) => layers.filter((placed) => placed === device).length);
 
@@ -15,7 +16,9 @@ describe("placeLayers", () => {
 
   it.each([
     // blocks, shares, layers by device (llama.cpp, July 2026 build, llama-fit-params)
-    [47 + 0, [EQUAL, EQUAL, EQUAL, EQUAL], [12, 12, 13, 10]],
+    [47, [EQUAL, EQUAL, EQUAL, EQUAL], [12, 12, 13, 10]],
+    [51, [EQUAL, EQUAL, EQUAL, EQUAL], [13, 13, 14, 11]],
+    [32, [EQUAL, EQUAL, EQUAL], [11, 11, 10]],
     [61, [3, 1], [47, 14]],
     [61, [1, 3], [16, 45]],
     [32, [EQUAL, EQUAL], [17, 15]],

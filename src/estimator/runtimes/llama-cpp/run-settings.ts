@@ -10,12 +10,18 @@ const MAX_SEQUENCES = 256;
 /** Largest count llama.cpp's 32-bit token counters are used for here. */
 const MAX_TOKENS = 2 ** 31;
 
+/** Memory is handed out in pages of this many bytes. */
+const PAGE_BYTES = 4096;
+
 /**
- * Share of each of several equal devices. llama.cpp sums free bytes in single precision, so that a layer that
- * falls exactly between two devices goes where rounding puts it; this share rounds as free memory of real
- * devices was seen to (layer 31 of DeepSeek-V3's 62 slots over 6 devices stays on the third).
+ * Free bytes that stand for those of each of several equal devices. llama.cpp sums free bytes in single precision
+ * (llama-model.cpp, load_tensors), so that a layer that falls exactly between two devices goes where rounding puts
+ * it, and the free bytes of a real device are not known beforehand to the page. These, three pages less than
+ * 32 GiB, take 23 of single precision's 24 digits, as counts of pages of that size do, and round as observed
+ * (July 2026 build): sums of two and four are exact, that of three is rounded up, so that a layer at one half of
+ * two or four devices goes to the next, one at three quarters of four or at one half of six stays.
  */
-const EQUAL_SHARE = 7 ** 8;
+const EQUAL_FREE_BYTES = 2 ** 35 - 3 * PAGE_BYTES;
 
 /** llama.cpp's settings after its own adjustments. */
 export interface RunSettings {
@@ -136,7 +142,7 @@ export function deviceShares(devices: readonly Device[], settings: LlamaCppSetti
   }
   const free = devices.map(freeBytes);
   const equal = free.some((bytes) => !Number.isFinite(bytes) || bytes <= 0) || free.every((bytes) => bytes === free[0]);
-  return equal ? devices.map(() => EQUAL_SHARE) : free;
+  return equal ? devices.map(() => EQUAL_FREE_BYTES) : free;
 }
 
 /** What a process can still allocate on a device once the driver's context is there. */
