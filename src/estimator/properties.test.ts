@@ -100,6 +100,12 @@ function holds(seed: number, property: (asked: Question) => void, numRuns = 80):
   fc.assert(fc.property(question, property), { seed, numRuns });
 }
 
+/**
+ * Share of compute buffers by which a longer context may need less: ggml packs a graph's tensors by best fit, which
+ * now and then leaves smaller gaps in the larger graph.
+ */
+const PACKING = 0.02;
+
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 describe("every model on llama.cpp", () => {
@@ -109,7 +115,9 @@ describe("every model on llama.cpp", () => {
       const more = answer(requestOf(asked, { contextTokens: asked.context * 2 }));
       if (!less || !more) return;
       expect(more.kvCache.bytes).toBeGreaterThanOrEqual(less.kvCache.bytes);
-      expect(more.total + more.host.total).toBeGreaterThanOrEqual(less.total + less.host.total);
+      const needed = (memory: MemoryEstimate): number => memory.total + memory.host.total;
+      const compute = less.compute + less.host.compute;
+      expect(needed(more)).toBeGreaterThanOrEqual(needed(less) - PACKING * compute);
       for (const [index, device] of less.devices.entries()) {
         expect(more.devices[index]?.kvCache).toBeGreaterThanOrEqual(device.kvCache);
       }
