@@ -1,13 +1,48 @@
-import type { EstimateRequest } from "../../estimate.types.js";
-import { EstimateError } from "../../estimate-error.js";
+import type { EstimateRequest, EstimateWarning } from "../../estimate.types.js";
 import type { MemoryLayout } from "../memory-layout.js";
+import { servingWarnings } from "../serving/ranks.js";
+import { describeDevices, sumOf } from "../serving/serving-memory.js";
+import { estimateSglang } from "./estimate-sglang.js";
+import { explainSglang } from "./explain.js";
 import type { SglangConstants, SglangSettings } from "./sglang.types.js";
 
-/** @throws EstimateError for settings that the engine refuses. */
+/**
+ * A model laid out by SGLang over `tensorParallel` x `pipelineParallel` devices.
+ *
+ * @throws EstimateError for settings that the engine refuses.
+ */
 export function layOutSglang(
-  _request: EstimateRequest,
-  _settings: SglangSettings,
-  _constants: SglangConstants,
+  request: EstimateRequest,
+  settings: SglangSettings,
+  constants: SglangConstants,
 ): MemoryLayout {
-  throw new EstimateError("This runtime is not described yet.", ["runtime"]);
+  const memory = estimateSglang(request, settings, constants);
+  const devices = describeDevices(memory);
+  return {
+    weights: memory.weights,
+    cacheBytes: sumOf(devices, (device) => device.kvCache),
+    cacheBytesPerToken: memory.cacheBytesPerToken,
+    cacheGroups: memory.cacheGroups,
+    devices,
+    host: { weights: 0, kvCache: 0, compute: 0 },
+    pool: memory.pool,
+    steps: () => explainSglang(request, memory, constants, devices),
+    warnings: () => [...servingWarnings(request, memory.plan, memory.ranks, "sglang"), ...uncertainties(request)],
+  };
+}
+
+function uncertainties({ architecture }: EstimateRequest): EstimateWarning[] {
+  const blocks = Object.values(architecture.blocks);
+  const hasPools = blocks.some(
+    ({ attention, recurrent }) => recurrent !== undefined || attention?.kind === "compressed",
+  );
+  return hasPools
+    ? [
+        {
+          code: "RULE_UNCERTAIN",
+          message:
+            "SGLang splits its cache between states and tokens by settings that are not asked here; the default shares are taken.",
+        },
+      ]
+    : [];
 }

@@ -1,3 +1,5 @@
+import type { ActivationConstants, GraphConstants } from "../serving/activation-peak.js";
+
 /** SGLang's switches; what is absent takes the version's default. */
 export interface SglangSettings {
   tensorParallel: number;
@@ -11,5 +13,44 @@ export interface SglangSettings {
   cudaGraphMaxBatch?: number;
 }
 
-/** Constants of one version, from the catalogue's Runtime row. */
-export type SglangConstants = Readonly<Record<string, unknown>>;
+/** Chunk and graph sizes of cards with less memory than `belowGib`. */
+export interface SglangSizeClass {
+  belowGib: number;
+  chunkedPrefillTokens: number;
+  cudaGraphMaxSequences: number;
+  cudaGraphMaxSequencesFromTp4?: number;
+}
+
+/** Constants of one version, from the catalogue's Runtime row; see `readSglangConstants`. */
+export interface SglangConstants {
+  /** What is kept free of weights and cache, in MiB: a sum over these. */
+  reservedBaseMib: number;
+  reservedMibPerChunkToken: number;
+  minimumChunkTokens: number;
+  reservedMibPerGraphSequence: number;
+  reservedMibPerEightGpus: number;
+  dataParallelAttentionMibPerGraphSequence: number;
+  dataParallelAttentionExtraMibPerGraphSequenceAbove300: number;
+  reservedMinimumMibAbove60Gib: number;
+  /** Decimals that the fraction is rounded to. */
+  memFractionRounding: number;
+  memFractionWithoutReading: number;
+  /** By memory, smallest first; the last also holds above. */
+  defaultsByMemory: SglangSizeClass[];
+  /** Fractions of versions that took them from the number of devices instead; empty in others. */
+  memFractionByTensorParallel: { fromTensorParallel: number; fraction: number }[];
+  vocabularyPadding: number;
+  largeDeviceFromGib: number;
+  contextGib: number;
+  /** Communicators of a tensor-parallel group, by size of card. */
+  communicationGib: { large: number; small: number };
+  activation: ActivationConstants;
+  cudaGraphs: GraphConstants;
+  pageTokens: number;
+  /** Tokens that window layers keep per token of full layers. */
+  slidingWindowRatio: number;
+  /** Pool of recurrent states over that of keys and values. */
+  recurrentShareOfCache: number;
+  recurrentStateBytes: number;
+  indexKeysInEveryLayer: boolean;
+}

@@ -1,0 +1,357 @@
+import type { Architecture, Block } from "../../architecture/architecture.js";
+import type { WeightsBreakdown } from "../../estimate.types.js";
+import { keepsDenseWhole, type ParallelPlan } from "../../placement/parallel-plans.js";
+import type { QuantScheme, StoredTensor, UniformScheme } from "../../quantization/scheme.js";
+import { storeTensors } from "../../quantization/store-tensors.js";
+import { summarizeWeights } from "../../quantization/summarize-weights.js";
+import { listTensors } from "../../tensors/list-tensors.js";
+import { allocatedBytes } from "./caching-allocator.js";
+
+const BITS_PER_BYTE = 8;
+/** Vision and audio towers are left unquantized by the checkpoints that engines load. */
+const ENCODER_BYTES_PER_PARAMETER = 2;
+const ENCODER_TYPE = "bf16";
+
+/** Tensors of a checkpoint as an engine loads them: no prediction blocks, no GGUF-only constants. */
+export interface CheckpointModel {
+  tensors: readonly StoredTensor[];
+  /** Towers beside the text model, bytes. */
+  encoderBytes: number;
+  /** Towers included. */
+  weights: WeightsBreakdown;
+}
+
+const models = new WeakMap<Architecture, WeakMap<QuantScheme, CheckpointModel>>();
+
+/**
+ * The tensors that serving engines load of a model, once per pair of objects. Prediction blocks (MTP) are not loaded
+ * unless speculative decoding asks for them (vLLM, model_executor/models: load_weights skips `mtp` and the layers
+ * after the last; SGLang and TensorRT-LLM do the same).
+ */
+export function checkpointModel(architecture: Architecture, scheme: QuantScheme): CheckpointModel {
+  let byScheme = models.get(architecture);
+  if (byScheme === undefined) {
+    byScheme = new WeakMap();
+    models.set(architecture, byScheme);
+  }
+  let model = byScheme.get(scheme);
+  if (model === undefined) {
+    model = describeModel(architecture, scheme);
+    byScheme.set(scheme, model);
+  }
+  return model;
+}
+
+function describeModel(architecture: Architecture, scheme: QuantScheme): CheckpointModel {
+  const layerCount = architecture.layers.length;
+  const tensors = storeTensors(
+    architecture,
+    listTensors(architecture).filter(({ layer }) => layer === null || layer < layerCount),
+    asCheckpoint(scheme),
+  );
+  const encoderParameters = (architecture.encoders ?? []).reduce((sum, encoder) => sum + encoder.parameters, 0);
+  const encoderBytes = encoderParameters * ENCODER_BYTES_PER_PARAMETER;
+  const text = summarizeWeights(architecture, tensors);
+  return { tensors, encoderBytes, weights: addEncoders(text, encoderParameters, encoderBytes) };
+}
+
+function addEncoders(text: WeightsBreakdown, parameters: number, bytes: number): WeightsBreakdown {
+  if (parameters === 0) {
+    return text;
+  }
+  const byTensorType = [...text.byTensorType];
+  const index = byTensorType.findIndex(({ type }) => type === ENCODER_TYPE);
+  const share = byTensorType[index];
+  if (share === undefined) {
+    byTensorType.push({ type: ENCODER_TYPE, tensors: 1, bytes });
+  } else {
+    byTensorType[index] = { ...share, tensors: share.tensors + 1, bytes: share.bytes + bytes };
+  }
+  const byRole = text.byRole.filter(({ role }) => role !== "OTHER");
+  const other = text.byRole.find(({ role }) => role === "OTHER");
+  byRole.push({
+    role: "OTHER",
+    parameters: (other?.parameters ?? 0) + parameters,
+    bytes: (other?.bytes ?? 0) + bytes,
+  });
+  const total = text.bytes + bytes;
+  const allParameters = text.parameters + parameters;
+  return {
+    ...text,
+    bytes: total,
+    parameters: allParameters,
+    bitsPerWeight: (total * BITS_PER_BYTE) / allParameters,
+    byTensorType: byTensorType.sort((a, b) => b.bytes - a.bytes),
+    byRole: byRole.sort((a, b) => b.bytes - a.bytes),
+  };
+}
+
+/** Bits of the GGUF file types that are plain copies of a checkpoint. */
+const PLAIN_BITS: Readonly<Record<string, number>> = { F32: 32, F16: 16, BF16: 16 };
+
+/** True for formats that the engines load as a checkpoint: everything but quantized GGUF files. */
+export function isCheckpointScheme(scheme: QuantScheme): boolean {
+  return asCheckpoint(scheme).kind !== "ggml";
+}
+
+/** An unquantized file keeps every tensor at its precision in a checkpoint; GGUF widens norms to 32 bits. */
+function asCheckpoint(scheme: QuantScheme): QuantScheme {
+  const bits = scheme.kind === "ggml" && scheme.expertsType === undefined ? PLAIN_BITS[scheme.fileType] : undefined;
+  if (scheme.kind !== "ggml" || bits === undefined) {
+    return scheme;
+  }
+  const type = scheme.fileType.toLowerCase();
+  const plain: UniformScheme = {
+    kind: "uniform",
+    type,
+    weightBits: bits,
+    scales: [],
+    quantizedRoles: [],
+    restBits: bits,
+    restType: type,
+  };
+  return plain;
+}
+
+/** What an engine's own habits change about the split. */
+export interface ShardingHabits {
+  /** The vocabulary is padded to a multiple of this many tokens. */
+  vocabularyPadding: number;
+  /** Layers left over by the division go to the first stages, or to those before the last. */
+  spareLayers: "first" | "before-last";
+  /** Experts in microscaling formats are stored with their width and input width rounded up to these. */
+  microscalingPadding?: { width: number; inputWidth: number };
+}
+
+/** One pipeline stage; all its tensor-parallel devices hold the same bytes. */
+export interface StageWeights {
+  firstLayer: number;
+  layers: number;
+  /** Bytes on one device, as the allocator counts them. */
+  bytes: number;
+}
+
+/** Where a stage starts and how many layers it has. Source: vLLM, distributed/utils.py (get_pp_indices). */
+export function splitStages(
+  layerCount: number,
+  stages: number,
+  spareLayers: ShardingHabits["spareLayers"],
+): { firstLayer: number; layers: number }[] {
+  const least = Math.floor(layerCount / stages);
+  const spare = layerCount % stages;
+  let firstLayer = 0;
+  return Array.from({ length: stages }, (_, stage) => {
+    const takesSpare = spareLayers === "first" ? stage < spare : stage < stages - 1 && stage >= stages - 1 - spare;
+    const layers = least + (takesSpare ? 1 : 0);
+    const start = firstLayer;
+    firstLayer += layers;
+    return { firstLayer: start, layers };
+  });
+}
+
+const sharded = new WeakMap<CheckpointModel, Map<string, StageWeights[]>>();
+
+/** Weights of every pipeline stage under a legal plan; computed once per model, plan and habits. */
+export function shardWeights(
+  architecture: Architecture,
+  model: CheckpointModel,
+  plan: ParallelPlan,
+  habits: ShardingHabits,
+): StageWeights[] {
+  let byPlan = sharded.get(model);
+  if (byPlan === undefined) {
+    byPlan = new Map();
+    sharded.set(model, byPlan);
+  }
+  const key = JSON.stringify([plan, habits]);
+  let stages = byPlan.get(key);
+  if (stages === undefined) {
+    stages = shardTensors(architecture, model, plan, habits);
+    byPlan.set(key, stages);
+  }
+  return stages;
+}
+
+function shardTensors(
+  architecture: Architecture,
+  model: CheckpointModel,
+  plan: ParallelPlan,
+  habits: ShardingHabits,
+): StageWeights[] {
+  const stages = splitStages(architecture.layers.length, plan.pipelineParallel, habits.spareLayers);
+  const last = stages.length - 1;
+  const stageOfLayer = stages.flatMap(({ layers }, stage) => new Array<number>(layers).fill(stage));
+  const modules = stages.map(() => new Map<string, number>());
+  const add = (stage: number, module: string, bytes: number): void => {
+    const sizes = modules[stage];
+    sizes?.set(module, (sizes.get(module) ?? 0) + bytes);
+  };
+  for (const { tensor, type, bytes } of model.tensors) {
+    const { layer, name } = tensor;
+    if (layer !== null) {
+      const block = architecture.blocks[architecture.layers[layer] ?? ""] ?? { tensors: [] };
+      const stem = name.slice(name.indexOf(".", "blk.".length) + 1);
+      add(
+        stageOfLayer[layer] ?? 0,
+        `${layer}.${fusedModule(stem)}`,
+        bytes *
+          shareOfBlockTensor(stem, tensor.role, block, plan) *
+          paddingOf(type, tensor.role, architecture.hiddenSize, block, plan, habits),
+      );
+      continue;
+    }
+    const share = shareOfModelTensor(tensor.role, architecture, plan, habits);
+    const isInput = tensor.isInputTable || INPUT_TENSORS.test(name);
+    add(isInput ? 0 : last, name, bytes * share);
+    const isTied = name === "token_embd.weight" && architecture.tiedEmbeddings && architecture.hasOutput;
+    if (isTied && last > 0) {
+      add(last, "output.weight", bytes * share);
+    }
+  }
+  return stages.map((stage, index) => ({
+    ...stage,
+    bytes:
+      [...(modules[index]?.values() ?? [])].reduce((sum, bytes) => sum + allocatedBytes(bytes), 0) +
+      (index === 0 ? model.encoderBytes : 0),
+  }));
+}
+
+/** Formats whose groups share an 8-bit exponent: MXFP4, MXFP8. */
+const MICROSCALING_TYPE = /^mxfp/;
+
+/**
+ * What padding adds to experts in a microscaling format: their kernels take whole tiles (vLLM,
+ * quantization/mxfp4.py: gpt-oss-120b takes 64.4 GiB, not 60.8).
+ */
+function paddingOf(
+  type: string,
+  role: StoredTensor["tensor"]["role"],
+  hiddenSize: number,
+  { experts }: Block,
+  plan: ParallelPlan,
+  { microscalingPadding }: ShardingHabits,
+): number {
+  if (
+    microscalingPadding === undefined ||
+    role !== "EXPERTS" ||
+    experts === undefined ||
+    !MICROSCALING_TYPE.test(type)
+  ) {
+    return 1;
+  }
+  const width = plan.expertParallel ? experts.size : experts.size / plan.tensorParallel;
+  const inputWidth = experts.latentSize ?? hiddenSize;
+  return (
+    (roundUp(width, microscalingPadding.width) / width) *
+    (roundUp(inputWidth, microscalingPadding.inputWidth) / inputWidth)
+  );
+}
+
+const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
+
+const INPUT_TENSORS = /^(token_embd|token_types|position_embd|per_layer|altup_proj|image_token_embd)/;
+
+/**
+ * Tensors that the engines hold as one matrix, by their GGUF names within a layer: it is the whole that the allocator
+ * rounds (vLLM, stacked_params_mapping of the models and layers/fused_moe/layer.py).
+ */
+const FUSED_MODULES: readonly { tensors: RegExp; module: string }[] = [
+  { tensors: /^attn_[qkv]\.weight$/, module: "qkv_proj" },
+  { tensors: /^attn_(q_a|kv_a_mqa)\.weight$/, module: "fused_qkv_a_proj" },
+  { tensors: /^attn_[kv]_b\.weight$/, module: "kv_b_proj" },
+  { tensors: /^ffn_(gate|up)\.weight$/, module: "gate_up_proj" },
+  { tensors: /^ffn_(gate|up|gate_up)_exps\.weight$/, module: "w13" },
+  { tensors: /^ffn_(gate|up)_shexp\.weight$/, module: "shared_gate_up_proj" },
+];
+
+function fusedModule(stem: string): string {
+  return FUSED_MODULES.find(({ tensors }) => tensors.test(stem))?.module ?? stem;
+}
+
+/** Share of a tensor outside the layers that one device holds. */
+function shareOfModelTensor(
+  role: StoredTensor["tensor"]["role"],
+  architecture: Architecture,
+  plan: ParallelPlan,
+  habits: ShardingHabits,
+): number {
+  switch (role) {
+    case "TOKEN_EMBEDDING":
+    case "OUTPUT": {
+      const { vocabularySize } = architecture;
+      const padded = roundUp(vocabularySize, habits.vocabularyPadding);
+      const isWhole = plan.wholeAttention === true && role === "TOKEN_EMBEDDING";
+      return padded / vocabularySize / (isWhole ? 1 : plan.tensorParallel);
+    }
+    case "PER_LAYER_EMBEDDING":
+      return 1 / plan.tensorParallel;
+    default:
+      return 1;
+  }
+}
+
+/**
+ * Whole on every device although the rest of their kind is split: the narrow first half of low-rank projections,
+ * compressors and their tables, biases added after the devices' results are summed.
+ */
+const WHOLE_TENSORS =
+  /^(attn_q_a|attn_kv_a_mqa|attn_kv|attn_compressor\w*|ssm_[fg]_a|ffn_latent_\w+|ffn_gate_inp_shexp)\.|^(attn_output|ffn_down|ffn_down_exps)\.bias$/;
+
+/** Key and value projections: split by KV heads, each repeated where there are fewer than devices. */
+const KEY_VALUE_TENSORS = /^attn_[kv]\./;
+
+/**
+ * Share of a layer's tensor that one device holds. Columns and rows of matrices are divided; norms, routers and
+ * indexers are whole everywhere (vLLM, ReplicatedLinear).
+ */
+function shareOfBlockTensor(
+  stem: string,
+  role: StoredTensor["tensor"]["role"],
+  block: Block,
+  plan: ParallelPlan,
+): number {
+  const devices = plan.tensorParallel;
+  switch (role) {
+    case "EXPERTS": {
+      const count = block.experts?.count ?? 1;
+      if (plan.expertParallel) {
+        return Math.ceil(count / devices) / count;
+      }
+      return WHOLE_TENSORS.test(stem) || stem.endsWith(".scale") ? 1 : 1 / devices;
+    }
+    case "ATTENTION":
+      if (plan.wholeAttention) {
+        return 1;
+      }
+      return WHOLE_TENSORS.test(stem) ? 1 : attentionShare(stem, block, devices);
+    case "RECURRENT":
+      return WHOLE_TENSORS.test(stem) || plan.wholeAttention ? 1 : 1 / devices;
+    case "FEED_FORWARD":
+    case "SHARED_EXPERTS":
+      return WHOLE_TENSORS.test(stem) || keepsDenseWhole(plan) ? 1 : 1 / devices;
+    default:
+      return 1;
+  }
+}
+
+function attentionShare(stem: string, { attention }: Block, devices: number): number {
+  if (attention?.kind !== "grouped") {
+    return 1 / devices;
+  }
+  const { heads, kvHeads, keyDim, valueDim } = attention;
+  const kvShare = keyValueHeads(kvHeads, devices) / kvHeads;
+  if (KEY_VALUE_TENSORS.test(stem)) {
+    return kvShare;
+  }
+  if (!stem.startsWith("attn_qkv.")) {
+    return 1 / devices;
+  }
+  const queries = heads * keyDim * (attention.gatedQuery ? 2 : 1);
+  const keysAndValues = kvHeads * (keyDim + valueDim);
+  return (queries / devices + keysAndValues * kvShare) / (queries + keysAndValues);
+}
+
+/** KV heads on one of `devices` tensor-parallel devices: at least one (vLLM, ModelConfig.get_num_kv_heads). */
+export function keyValueHeads(kvHeads: number, devices: number): number {
+  return Math.max(1, Math.floor(kvHeads / devices));
+}

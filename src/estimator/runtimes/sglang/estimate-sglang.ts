@@ -1,0 +1,260 @@
+import type { CachePool, Device, EstimateRequest } from "../../estimate.types.js";
+import { EstimateError } from "../../estimate-error.js";
+import { activationPeak, countGraphSizes, GIB, graphBytes, MIB } from "../serving/activation-peak.js";
+import { cacheTypes, listLayerEntries } from "../serving/layer-entries.js";
+import { assignRanks, checkServingSettings } from "../serving/ranks.js";
+import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
+import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
+import { cacheBytesOf, type KeptTokens, ratesOf, type TokenRates, tokenCacheGroups } from "../serving/token-cache.js";
+import type { SglangConstants, SglangSettings } from "./sglang.types.js";
+
+/** SGLang's own figures beside those that all engines have. */
+export interface SglangMemory extends ServingMemory {
+  /** Share of what is free at the start that weights and cache may take. */
+  fraction: number;
+  /** What the fraction was computed from, MiB; null where it was given. */
+  reservedMib: number | null;
+  chunkTokens: number;
+  graphSequences: number;
+  /** Bytes of a token on the device with the least room. */
+  rates: TokenRates;
+}
+
+/** Window layers of a long sequence keep their window and the chunk being computed. */
+const windowTokens = (contextTokens: number, window: number, chunkTokens: number): number =>
+  Math.min(contextTokens, window + chunkTokens);
+
+/**
+ * Memory of a model on SGLang: weights and pools take `memFractionStatic` of what is free at the start; the rest is
+ * left to activations and CUDA graphs.
+ *
+ * Source: SGLang, srt/server_args.py (memory fraction), srt/model_executor/pool_configurator.py (pools).
+ *
+ * @throws EstimateError for settings that SGLang refuses.
+ */
+export function estimateSglang(
+  request: EstimateRequest,
+  settings: SglangSettings,
+  constants: SglangConstants,
+): SglangMemory {
+  const { architecture } = request;
+  const plan = {
+    tensorParallel: settings.tensorParallel,
+    pipelineParallel: settings.pipelineParallel,
+    expertParallel: settings.expertParallel,
+    wholeAttention: settings.dataParallelAttention,
+  };
+  checkServingSettings(
+    { memFractionStatic: settings.memFractionStatic },
+    { chunkedPrefillSize: settings.chunkedPrefillSize, cudaGraphMaxBatch: settings.cudaGraphMaxBatch },
+  );
+  const ranks = assignRanks(request, plan, "sglang");
+  const model = checkpointModel(architecture, request.scheme);
+  const stages = shardWeights(architecture, model, plan, {
+    vocabularyPadding: constants.vocabularyPadding,
+    spareLayers: "before-last",
+  });
+  const smallest = smallestCapacity(ranks.used);
+  const sizes = sizesOf(settings, constants, smallest);
+  const reservedMib = settings.memFractionStatic === undefined ? reserveOf(settings, constants, sizes, smallest) : null;
+  const fraction = settings.memFractionStatic ?? fractionOf(settings, constants, reservedMib ?? 0, smallest);
+  const entries = listLayerEntries(architecture, {
+    attentionDevices: settings.dataParallelAttention ? 1 : plan.tensorParallel,
+    ...cacheTypes(request),
+    recurrentStateBytes: constants.recurrentStateBytes,
+    indexKeysInEveryLayer: constants.indexKeysInEveryLayer,
+  });
+  const kept = keptTokens(request, settings, constants, sizes.chunkTokens);
+  const stageRates = stages.map((stage) => ratesOf(entries, stage));
+  // With data-parallel attention each device computes its share of a chunk.
+  const chunkShares = settings.dataParallelAttention ? plan.tensorParallel : 1;
+  const step = { tokens: Math.ceil(sizes.chunkTokens / chunkShares), sequences: sizes.graphSequences };
+  const graphSizes = countGraphSizes(sizes.graphSequences);
+  const several = ranks.used.length > 1;
+  const isLarge = smallest === null || smallest >= constants.largeDeviceFromGib * GIB;
+  const communication = several ? (isLarge ? constants.communicationGib.large : constants.communicationGib.small) : 0;
+  const parts = ranks.used.map((device, rank): RankParts => {
+    const index = stageOf(rank, plan);
+    const stage = stages[index];
+    const rates = stageRates[index] ?? { full: 0, windowed: 0, state: 0 };
+    const weights = stage?.bytes ?? 0;
+    const activation = activationPeak(
+      architecture,
+      plan,
+      step,
+      constants.activation,
+      index === stages.length - 1,
+    ).bytes;
+    const graphs = graphBytes(architecture, stage?.layers ?? 0, graphSizes, constants.cudaGraphs);
+    const context = constants.contextGib * GIB;
+    const nonTorch = communication * GIB;
+    const capacity = device.capacityBytes;
+    const atStart = capacity === null ? null : capacity - context - nonTorch;
+    return {
+      weights,
+      kvCache: cacheBytesOf(rates, kept),
+      activation,
+      graphs,
+      context,
+      nonTorch,
+      limitBytes:
+        capacity === null || atStart === null
+          ? null
+          : Math.min(capacity, fraction * atStart + activation + graphs + context + nonTorch),
+      available: atStart === null ? null : fraction * atStart - weights,
+    };
+  });
+  const tightest = tightestRank(parts);
+  const rates = stageRates[stageOf(tightest, plan)] ?? { full: 0, windowed: 0, state: 0 };
+  const available = parts[tightest]?.available ?? null;
+  return {
+    plan,
+    ranks,
+    stages,
+    weights: model.weights,
+    parts,
+    cacheGroups: tokenCacheGroups(request, entries, kept, plan.tensorParallel),
+    cacheBytesPerToken: plan.tensorParallel * sumOf(stageRates, (rate) => rate.full) * shareOfSequences(request, kept),
+    pool: available === null ? null : describePool(request, constants, rates, available),
+    fraction,
+    reservedMib,
+    chunkTokens: sizes.chunkTokens,
+    graphSequences: sizes.graphSequences,
+    rates,
+  };
+}
+
+function smallestCapacity(devices: readonly Device[]): number | null {
+  return devices.reduce<number | null>(
+    (least, { capacityBytes }) => (capacityBytes === null || least === null ? null : Math.min(least, capacityBytes)),
+    Number.POSITIVE_INFINITY,
+  );
+}
+
+interface ChunkSizes {
+  chunkTokens: number;
+  graphSequences: number;
+}
+
+/** Chunk and graph sizes by the memory of the card; the largest class where it is not known. */
+function sizesOf(settings: SglangSettings, constants: SglangConstants, capacity: number | null): ChunkSizes {
+  const classes = constants.defaultsByMemory;
+  const found =
+    (capacity === null ? undefined : classes.find(({ belowGib }) => capacity < belowGib * GIB)) ?? classes.at(-1);
+  if (found === undefined) {
+    throw new EstimateError("The catalogue's row of SGLang has no sizes by memory.", ["runtime"]);
+  }
+  const sequences =
+    settings.tensorParallel >= 4
+      ? (found.cudaGraphMaxSequencesFromTp4 ?? found.cudaGraphMaxSequences)
+      : found.cudaGraphMaxSequences;
+  return {
+    chunkTokens: settings.chunkedPrefillSize ?? found.chunkedPrefillTokens,
+    graphSequences: settings.cudaGraphMaxBatch ?? sequences,
+  };
+}
+
+const LARGE_CARD_GIB = 60;
+const MANY_SEQUENCES = 300;
+const NODE_GPUS = 8;
+
+/** MiB kept free of weights and pools (srt/server_args.py). */
+function reserveOf(
+  settings: SglangSettings,
+  constants: SglangConstants,
+  { chunkTokens, graphSequences }: ChunkSizes,
+  capacity: number | null,
+): number {
+  const gpus = settings.tensorParallel * settings.pipelineParallel;
+  let mib =
+    constants.reservedBaseMib +
+    constants.reservedMibPerChunkToken * Math.max(chunkTokens, constants.minimumChunkTokens) +
+    constants.reservedMibPerGraphSequence * graphSequences +
+    (constants.reservedMibPerEightGpus * gpus) / NODE_GPUS;
+  if (settings.dataParallelAttention) {
+    const perSequence =
+      constants.dataParallelAttentionMibPerGraphSequence +
+      (graphSequences > MANY_SEQUENCES ? constants.dataParallelAttentionExtraMibPerGraphSequenceAbove300 : 0);
+    mib += perSequence * graphSequences * settings.tensorParallel;
+  }
+  return capacity !== null && capacity > LARGE_CARD_GIB * GIB
+    ? Math.max(mib, constants.reservedMinimumMibAbove60Gib)
+    : mib;
+}
+
+function fractionOf(
+  settings: SglangSettings,
+  constants: SglangConstants,
+  reservedMib: number,
+  capacity: number | null,
+): number {
+  const byDevices = constants.memFractionByTensorParallel.findLast(
+    ({ fromTensorParallel }) => settings.tensorParallel >= fromTensorParallel,
+  );
+  if (byDevices !== undefined) {
+    return byDevices.fraction;
+  }
+  if (capacity === null) {
+    return constants.memFractionWithoutReading;
+  }
+  const scale = 10 ** constants.memFractionRounding;
+  const mib = capacity / MIB;
+  // Cards too small for the reserve have no share left; a sliver keeps what follows defined.
+  return Math.max(1, Math.round(((mib - reservedMib) / mib) * scale)) / scale;
+}
+
+/** What one device keeps of the request: its share of the sequences where attention is data-parallel. */
+function keptTokens(
+  { architecture, contextTokens, sequences }: EstimateRequest,
+  settings: SglangSettings,
+  constants: SglangConstants,
+  chunkTokens: number,
+): KeptTokens {
+  const pages = Math.ceil(contextTokens / constants.pageTokens) * constants.pageTokens;
+  const window = Math.max(
+    0,
+    ...Object.values(architecture.blocks).map(({ attention }) =>
+      attention !== undefined && "window" in attention ? (attention.window?.size ?? 0) : 0,
+    ),
+  );
+  const windowed = constants.slidingWindowRatio < 1 ? windowTokens(pages, window, chunkTokens) : pages;
+  return {
+    full: pages,
+    windowed,
+    sequences: settings.dataParallelAttention ? Math.ceil(sequences / settings.tensorParallel) : sequences,
+  };
+}
+
+/** A further token of one sequence is stored on one device only where attention is data-parallel. */
+function shareOfSequences({ sequences }: EstimateRequest, kept: KeptTokens): number {
+  return Math.min(1, kept.sequences / sequences);
+}
+
+function tightestRank(parts: readonly RankParts[]): number {
+  return parts.reduce(
+    (least, { available }, rank) =>
+      (available ?? Number.POSITIVE_INFINITY) < (parts[least]?.available ?? Number.POSITIVE_INFINITY) ? rank : least,
+    0,
+  );
+}
+
+function describePool(
+  { contextTokens }: EstimateRequest,
+  constants: SglangConstants,
+  rates: TokenRates,
+  available: number,
+): CachePool {
+  const bytes = Math.max(0, Math.floor(available));
+  const { recurrentShareOfCache: share, pageTokens, slidingWindowRatio } = constants;
+  const forStates = rates.state > 0 ? (bytes * share) / (1 + share) : 0;
+  const slots = rates.state > 0 ? Math.floor(forStates / rates.state) : Number.POSITIVE_INFINITY;
+  const left = bytes - (rates.state > 0 ? slots * rates.state : 0);
+  const perToken = rates.full + rates.windowed * slidingWindowRatio;
+  const tokens = perToken === 0 ? 0 : Math.floor(left / perToken / pageTokens) * pageTokens;
+  return {
+    bytesPerDevice: bytes,
+    tokens,
+    blockTokens: pageTokens,
+    maxConcurrency: Math.min(slots, perToken === 0 ? slots : tokens / contextTokens),
+  };
+}

@@ -1,0 +1,56 @@
+import { readActivationConstants, readGraphConstants } from "../serving/activation-peak.js";
+import { ConstantReader, constantsOfVersion } from "../serving/version-constants.js";
+import type { SglangConstants, SglangSizeClass } from "./sglang.types.js";
+
+/**
+ * The constants that held in a version of SGLang, from the `constants` of the catalogue's Runtime row; the row's own
+ * when no version is asked.
+ *
+ * @throws EstimateError at `["runtime", "version"]` with the known versions for an unknown one, and at `["runtime"]`
+ * for a row that lacks a constant.
+ */
+export function readSglangConstants(constants: unknown, version?: string): SglangConstants {
+  const row = new ConstantReader("SGLang", constantsOfVersion("SGLang", constants, version));
+  const communication = row.object("communicationGib");
+  return {
+    reservedBaseMib: row.number("reservedBaseMib"),
+    reservedMibPerChunkToken: row.number("reservedMibPerChunkToken"),
+    minimumChunkTokens: row.count("minimumChunkTokens"),
+    reservedMibPerGraphSequence: row.number("reservedMibPerGraphSequence"),
+    reservedMibPerEightGpus: row.number("reservedMibPerEightGpus"),
+    dataParallelAttentionMibPerGraphSequence: row.number("dataParallelAttentionMibPerGraphSequence"),
+    dataParallelAttentionExtraMibPerGraphSequenceAbove300: row.number(
+      "dataParallelAttentionExtraMibPerGraphSequenceAbove300",
+    ),
+    reservedMinimumMibAbove60Gib: row.number("reservedMinimumMibAbove60Gib"),
+    memFractionRounding: row.count("memFractionRounding"),
+    memFractionWithoutReading: row.share("memFractionWithoutReading"),
+    defaultsByMemory: row.list("defaultsByMemory").map(readSizeClass),
+    memFractionByTensorParallel: row.list("memFractionByTensorParallel").map((entry) => ({
+      fromTensorParallel: entry.count("fromTensorParallel"),
+      fraction: entry.share("fraction"),
+    })),
+    vocabularyPadding: row.count("vocabularyPadding"),
+    largeDeviceFromGib: row.number("largeDeviceFromGib"),
+    contextGib: row.number("contextGib"),
+    communicationGib: { large: communication.number("large"), small: communication.number("small") },
+    activation: readActivationConstants(row.object("activation")),
+    cudaGraphs: readGraphConstants(row.object("cudaGraphs")),
+    pageTokens: row.count("pageTokens"),
+    slidingWindowRatio: row.share("slidingWindowRatio"),
+    recurrentShareOfCache: row.number("recurrentShareOfCache"),
+    recurrentStateBytes: row.count("recurrentStateBytes"),
+    indexKeysInEveryLayer: row.flag("indexKeysInEveryLayer"),
+  };
+}
+
+function readSizeClass(entry: ConstantReader): SglangSizeClass {
+  return {
+    belowGib: entry.number("belowGib"),
+    chunkedPrefillTokens: entry.count("chunkedPrefillTokens"),
+    cudaGraphMaxSequences: entry.count("cudaGraphMaxSequences"),
+    ...(entry.has("cudaGraphMaxSequencesFromTp4")
+      ? { cudaGraphMaxSequencesFromTp4: entry.count("cudaGraphMaxSequencesFromTp4") }
+      : {}),
+  };
+}

@@ -1,0 +1,148 @@
+import type { CachePool, EstimateRequest } from "../../estimate.types.js";
+import { activationPeak, countGraphSizes, GIB, graphBytes } from "../serving/activation-peak.js";
+import { cacheTypes, listLayerEntries } from "../serving/layer-entries.js";
+import { assignRanks, checkServingSettings } from "../serving/ranks.js";
+import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
+import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
+import { cacheBytesOf, type KeptTokens, ratesOf, type TokenRates, tokenCacheGroups } from "../serving/token-cache.js";
+import type { TensorrtLlmConstants, TensorrtLlmSettings } from "./tensorrt-llm.types.js";
+
+/** TensorRT-LLM's own figures beside those that all engines have. */
+export interface TensorrtLlmMemory extends ServingMemory {
+  fraction: number;
+  maxNumTokens: number;
+  maxBatchSize: number;
+  rates: TokenRates;
+  /** Free on the tightest device once the model is loaded; null where a capacity is not known. */
+  freeBytes: number | null;
+}
+
+/**
+ * Memory of a model on TensorRT-LLM (PyTorch backend): the cache takes `freeGpuMemoryFraction` of what weights,
+ * activations and the driver leave.
+ *
+ * Source: TensorRT-LLM documentation, memory usage; _torch/pyexecutor/_util.py (KvCacheCreator).
+ *
+ * @throws EstimateError for settings that the engine refuses.
+ */
+export function estimateTensorrtLlm(
+  request: EstimateRequest,
+  settings: TensorrtLlmSettings,
+  constants: TensorrtLlmConstants,
+): TensorrtLlmMemory {
+  const { architecture } = request;
+  const plan = {
+    tensorParallel: settings.tensorParallel,
+    pipelineParallel: settings.pipelineParallel,
+    expertParallel: settings.expertParallel,
+  };
+  checkServingSettings(
+    { freeGpuMemoryFraction: settings.freeGpuMemoryFraction },
+    { maxNumTokens: settings.maxNumTokens, maxBatchSize: settings.maxBatchSize },
+  );
+  const ranks = assignRanks(request, plan, "tensorrt-llm");
+  const model = checkpointModel(architecture, request.scheme);
+  const stages = shardWeights(architecture, model, plan, {
+    vocabularyPadding: constants.vocabularyPadding * plan.tensorParallel,
+    spareLayers: "first",
+  });
+  const fraction = settings.freeGpuMemoryFraction ?? constants.freeGpuMemoryFraction;
+  const maxNumTokens = settings.maxNumTokens ?? constants.maxNumTokens;
+  const maxBatchSize = settings.maxBatchSize ?? constants.maxBatchSize;
+  const entries = listLayerEntries(architecture, {
+    attentionDevices: plan.tensorParallel,
+    ...cacheTypes(request),
+    recurrentStateBytes: constants.recurrentStateBytes,
+    indexKeysInEveryLayer: true,
+  });
+  const kept = keptTokens(request, constants, maxNumTokens);
+  const stageRates = stages.map((stage) => ratesOf(entries, stage));
+  const step = { tokens: maxNumTokens, sequences: Math.min(maxBatchSize, maxNumTokens) };
+  const graphSizes = countGraphSizes(Math.min(maxBatchSize, constants.cudaGraphs.largestBatch));
+  const context = constants.contextGib * GIB;
+  const nonTorch = ranks.used.length > 1 ? constants.communicationGib * GIB : 0;
+  const parts = ranks.used.map((device, rank): RankParts => {
+    const index = stageOf(rank, plan);
+    const stage = stages[index];
+    const weights = stage?.bytes ?? 0;
+    const activation = activationPeak(
+      architecture,
+      plan,
+      step,
+      constants.activation,
+      index === stages.length - 1,
+    ).bytes;
+    const graphs = graphBytes(architecture, stage?.layers ?? 0, graphSizes, constants.cudaGraphs);
+    const capacity = device.capacityBytes;
+    const free = capacity === null ? null : capacity - context - nonTorch - weights - activation - graphs;
+    return {
+      weights,
+      kvCache: cacheBytesOf(stageRates[index] ?? NO_RATES, kept),
+      activation,
+      graphs,
+      context,
+      nonTorch,
+      limitBytes: capacity === null || free === null ? null : capacity - (1 - fraction) * Math.max(0, free),
+      available: free === null ? null : fraction * free,
+    };
+  });
+  const tightest = parts.reduce((least, { available }, rank) => {
+    const [here, before] = [available ?? 0, parts[least]?.available ?? 0];
+    return here < before ? rank : least;
+  }, 0);
+  const rates = stageRates[stageOf(tightest, plan)] ?? NO_RATES;
+  const available = parts[tightest]?.available ?? null;
+  return {
+    plan,
+    ranks,
+    stages,
+    weights: model.weights,
+    parts,
+    cacheGroups: tokenCacheGroups(request, entries, kept, plan.tensorParallel),
+    cacheBytesPerToken: plan.tensorParallel * sumOf(stageRates, (rate) => rate.full),
+    pool: available === null ? null : describePool(request, constants, rates, kept, available),
+    fraction,
+    maxNumTokens,
+    maxBatchSize,
+    rates,
+    freeBytes: available === null ? null : Math.max(0, available / fraction),
+  };
+}
+
+const NO_RATES: TokenRates = { full: 0, windowed: 0, state: 0 };
+
+function keptTokens(
+  { architecture, contextTokens, sequences }: EstimateRequest,
+  constants: TensorrtLlmConstants,
+  maxNumTokens: number,
+): KeptTokens {
+  const inBlocks = (tokens: number): number =>
+    Math.ceil(tokens / constants.blockSizeTokens) * constants.blockSizeTokens;
+  const window = Math.max(
+    0,
+    ...Object.values(architecture.blocks).map(({ attention }) =>
+      attention !== undefined && "window" in attention ? (attention.window?.size ?? 0) : 0,
+    ),
+  );
+  const full = inBlocks(contextTokens);
+  const windowed = constants.slidingWindowPools ? Math.min(full, inBlocks(window + maxNumTokens)) : full;
+  return { full, windowed, sequences };
+}
+
+function describePool(
+  { contextTokens }: EstimateRequest,
+  { blockSizeTokens }: TensorrtLlmConstants,
+  rates: TokenRates,
+  kept: KeptTokens,
+  available: number,
+): CachePool {
+  const bytes = Math.max(0, Math.floor(available));
+  const perSequence = cacheBytesOf(rates, { ...kept, sequences: 1 });
+  const maxConcurrency = perSequence === 0 ? 0 : bytes / perSequence;
+  // Where only the context grows the cache, blocks are counted; windows and states are counted by whole sequences.
+  const isPlain = rates.windowed === 0 && rates.state === 0 && rates.full > 0;
+  const tokens = isPlain
+    ? Math.floor(bytes / rates.full / blockSizeTokens) * blockSizeTokens
+    : Math.floor(maxConcurrency * contextTokens);
+  return { bytesPerDevice: bytes, tokens, blockTokens: blockSizeTokens, maxConcurrency };
+}

@@ -1,0 +1,231 @@
+import type { CachePool, Device, EstimateRequest, KvCacheLayerGroup } from "../../estimate.types.js";
+import { type ActivationPeak, activationPeak, countGraphSizes, GIB, graphBytes } from "../serving/activation-peak.js";
+import { cacheTypes, listLayerEntries } from "../serving/layer-entries.js";
+import { assignRanks, checkServingSettings } from "../serving/ranks.js";
+import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
+import { checkpointModel, type StageWeights, shardWeights } from "../serving/sharded-weights.js";
+import { type BlockPlan, planBlocks } from "./cache-blocks.js";
+import type { BatchDefaults, VllmConstants, VllmSettings } from "./vllm.types.js";
+
+/** vLLM's own figures beside those that all engines have. */
+export interface VllmMemory extends ServingMemory {
+  utilization: number;
+  batch: BatchDefaults;
+  graphSizes: number;
+  peak: ActivationPeak;
+  blocks: BlockPlan;
+  blocksPerSequence: number;
+  /** Blocks of the pool on the device that has fewest; null where a capacity is not known. */
+  poolBlocks: number | null;
+}
+
+/**
+ * Memory of a model on vLLM (V1 engine): the pool is the budget, `gpuMemoryUtilization` x capacity, less weights,
+ * activation peak, what grows outside PyTorch, and, in newer versions, the CUDA graphs.
+ *
+ * Source: vLLM, v1/worker/gpu_worker.py (determine_available_memory); 81 of 89 start-up logs that print every term close
+ * within 0.06 GiB.
+ *
+ * @throws EstimateError for settings that vLLM refuses.
+ */
+export function estimateVllm(request: EstimateRequest, settings: VllmSettings, constants: VllmConstants): VllmMemory {
+  const { architecture, contextTokens, sequences } = request;
+  const plan = {
+    tensorParallel: settings.tensorParallel,
+    pipelineParallel: settings.pipelineParallel,
+    expertParallel: settings.expertParallel,
+  };
+  checkServingSettings(
+    { gpuMemoryUtilization: settings.gpuMemoryUtilization },
+    { maxNumBatchedTokens: settings.maxNumBatchedTokens, maxNumSeqs: settings.maxNumSeqs },
+  );
+  const ranks = assignRanks(request, plan, "vllm");
+  const model = checkpointModel(architecture, request.scheme);
+  const stages = shardWeights(architecture, model, plan, {
+    vocabularyPadding: constants.vocabularyPadding,
+    spareLayers: "before-last",
+    microscalingPadding: constants.microscalingPadding,
+  });
+  const utilization = settings.gpuMemoryUtilization ?? constants.gpuMemoryUtilization;
+  const isLarge = ranks.used.every((device) => isLargeDevice(device, constants));
+  const batch = batchOf(settings, constants, isLarge, contextTokens);
+  const blocks = planBlocks(
+    listLayerEntries(architecture, {
+      attentionDevices: plan.tensorParallel,
+      ...cacheTypes(request),
+      recurrentStateBytes: constants.recurrentStateBytes,
+      indexKeysInEveryLayer: false,
+    }),
+    {
+      blockTokens: constants.blockSizeTokens,
+      windowGroups: constants.slidingWindowGroups,
+      recurrentBlocks: constants.recurrentBlocksPerSequence,
+      groupStretch: constants.groupStretch,
+      batchTokens: batch.maxNumBatchedTokens,
+    },
+  );
+  const blocksPerSequence = sumOf(blocks.groups, (group) => group.blocksFor(contextTokens));
+  const graphSizes = settings.enforceEager
+    ? 0
+    : countGraphSizes(Math.min(2 * batch.maxNumSequences, constants.cudaGraphs.largestBatch));
+  const step = { tokens: batch.maxNumBatchedTokens, sequences: batch.maxNumSequences };
+  const peakOf = (isLast: boolean): ActivationPeak =>
+    activationPeak(architecture, plan, step, constants.activation, isLast);
+  const lastStage = stages.length - 1;
+  const stageParts = stages.map((stage, index) => ({
+    weights: stage.bytes,
+    kvCache: sequences * blocksPerSequence * stageBlockBytes(blocks, stage),
+    activation: peakOf(index === lastStage).bytes,
+    graphs: graphBytes(architecture, stage.layers, graphSizes, constants.cudaGraphs),
+  }));
+  const several = ranks.used.length > 1;
+  const context = GIB * (several ? constants.contextGib.severalGpus : constants.contextGib.oneGpu);
+  const nonTorch = GIB * nonTorchGib(constants, plan.tensorParallel, several, isLarge);
+  const parts = ranks.used.map((device, rank): RankParts => {
+    const stage = stageParts[stageOf(rank, plan)] ?? { weights: 0, kvCache: 0, activation: 0, graphs: 0 };
+    const charged = constants.cudaGraphs.insideBudget ? stage.graphs : 0;
+    const outside = context + stage.graphs - charged;
+    const capacity = device.capacityBytes;
+    const budget = capacity === null ? null : utilization * capacity;
+    return {
+      ...stage,
+      context,
+      nonTorch,
+      limitBytes: capacity === null || budget === null ? null : Math.min(capacity, budget + outside),
+      available: budget === null ? null : budget - stage.weights - stage.activation - nonTorch - charged,
+    };
+  });
+  const poolBlocks = countPoolBlocks(blocks, stages, parts, plan.tensorParallel);
+  return {
+    plan,
+    ranks,
+    stages,
+    weights: model.weights,
+    parts,
+    cacheGroups: groupsOf(request, blocks, stages, plan.tensorParallel),
+    cacheBytesPerToken: growthPerToken(blocks, stages, plan.tensorParallel),
+    pool: poolBlocks === null ? null : describePool(request, constants, blocks, blocksPerSequence, poolBlocks, parts),
+    utilization,
+    batch,
+    graphSizes,
+    peak: peakOf(true),
+    blocks,
+    blocksPerSequence,
+    poolBlocks,
+  };
+}
+
+/** Larger default batches go to cards by their memory (vLLM, engine/arg_utils.py); unknown ones count as large. */
+function isLargeDevice(device: Device, { largeDevice }: VllmConstants): boolean {
+  const isLarge = device.capacityBytes === null || device.capacityBytes >= largeDevice.fromGib * GIB;
+  return isLarge && !largeDevice.exceptNamed.some((part) => device.name.toLowerCase().includes(part));
+}
+
+function batchOf(
+  settings: VllmSettings,
+  constants: VllmConstants,
+  isLarge: boolean,
+  contextTokens: number,
+): BatchDefaults {
+  const defaults = isLarge ? constants.largeDevice : constants;
+  const tokens = settings.maxNumBatchedTokens ?? defaults.maxNumBatchedTokens;
+  const maxNumBatchedTokens =
+    constants.chunkedPrefill || settings.maxNumBatchedTokens !== undefined ? tokens : Math.max(tokens, contextTokens);
+  return {
+    maxNumBatchedTokens,
+    maxNumSequences: Math.min(settings.maxNumSeqs ?? defaults.maxNumSequences, maxNumBatchedTokens),
+  };
+}
+
+function nonTorchGib(constants: VllmConstants, tensorParallel: number, several: boolean, isLarge: boolean): number {
+  const gib = constants.forwardNonTorchGib;
+  if (tensorParallel > 1) {
+    return isLarge ? gib.tensorParallel : gib.tensorParallelSmall;
+  }
+  return several ? gib.pipelineOnly : gib.oneGpu;
+}
+
+const stageBlockBytes = (blocks: BlockPlan, stage: StageWeights): number =>
+  blocks.blockBytes(stage.firstLayer, stage.firstLayer + stage.layers);
+
+/** All devices have the same number of blocks: as many as fit the tightest (v1/core/kv_cache_utils.py). */
+function countPoolBlocks(
+  blocks: BlockPlan,
+  stages: readonly StageWeights[],
+  parts: readonly RankParts[],
+  tensorParallel: number,
+): number | null {
+  let fewest = Number.POSITIVE_INFINITY;
+  for (const [rank, { available }] of parts.entries()) {
+    const stage = stages[Math.floor(rank / tensorParallel)];
+    if (available === null || stage === undefined) {
+      return null;
+    }
+    const blockBytes = stageBlockBytes(blocks, stage);
+    if (blockBytes > 0) {
+      fewest = Math.min(fewest, Math.max(0, Math.floor(available / blockBytes)));
+    }
+  }
+  return Number.isFinite(fewest) ? fewest : null;
+}
+
+function describePool(
+  { contextTokens }: EstimateRequest,
+  constants: VllmConstants,
+  blocks: BlockPlan,
+  blocksPerSequence: number,
+  poolBlocks: number,
+  parts: readonly RankParts[],
+): CachePool {
+  const maxConcurrency = poolBlocks / blocksPerSequence;
+  const blockTokens = Math.min(...blocks.groups.map((group) => group.blockTokens));
+  const countsBlocks = constants.printedTokens === "blocks" && Number.isFinite(blockTokens);
+  return {
+    bytesPerDevice: Math.max(0, Math.floor(Math.min(...parts.map(({ available }) => available ?? 0)))),
+    tokens: countsBlocks
+      ? Math.floor(poolBlocks / blocks.groups.length) * blockTokens
+      : Math.floor(maxConcurrency * contextTokens),
+    blockTokens: Number.isFinite(blockTokens) ? blockTokens : contextTokens,
+    maxConcurrency,
+  };
+}
+
+/** Bytes of one block over all devices. */
+function blockBytesOfAll(blocks: BlockPlan, stages: readonly StageWeights[], tensorParallel: number): number {
+  return tensorParallel * sumOf(stages, (stage) => stageBlockBytes(blocks, stage));
+}
+
+function groupsOf(
+  { contextTokens, sequences }: EstimateRequest,
+  blocks: BlockPlan,
+  stages: readonly StageWeights[],
+  tensorParallel: number,
+): KvCacheLayerGroup[] {
+  const blockBytes = blockBytesOfAll(blocks, stages, tensorParallel);
+  const rows = new Map<string, KvCacheLayerGroup>();
+  for (const group of blocks.groups) {
+    const perSequence = group.blocksFor(contextTokens);
+    const cells = sequences * perSequence * (Number.isFinite(group.blockTokens) ? group.blockTokens : 1);
+    for (const part of group.parts) {
+      const key = `${part.kind}:${cells}`;
+      const row = rows.get(key) ?? { kind: part.kind, layers: 0, cells, bytes: 0 };
+      row.layers += part.layers;
+      row.bytes += sequences * perSequence * blockBytes * part.share;
+      rows.set(key, row);
+    }
+  }
+  return [...rows.values()];
+}
+
+function growthPerToken(blocks: BlockPlan, stages: readonly StageWeights[], tensorParallel: number): number {
+  const blockBytes = blockBytesOfAll(blocks, stages, tensorParallel);
+  return sumOf(blocks.groups, (group) =>
+    group.followsContext ? (blockBytes / group.blockTokens) * blocksWeight(group) : 0,
+  );
+}
+
+/** Blocks per block's worth of context: 1, but for kinds that take several at once. */
+function blocksWeight(group: BlockPlan["groups"][number]): number {
+  const many = 1024;
+  return group.blocksFor(many * group.blockTokens) / many;
+}
