@@ -248,7 +248,7 @@ function attend(layer: LayerContext, inputs: CacheInputs, input: AttendInput): G
       sources.push(layer.weight("attn_sinks.weight"));
     }
     let fused = graph.make(Op.FLASH_ATTENTION, F32, valueDim, queryHeads, perStream, streams, ...sources);
-    fused.bytes += halfCopies(layer, inputs, input);
+    fused.deviceBytes = halfCopies(layer, inputs, input);
     if (decompress !== null) {
       fused = graph.swapMiddle(graph.mulMat(decompress, graph.swapMiddle(fused)));
       fused = graph.contiguous(fused);
@@ -291,12 +291,12 @@ function rowsView(layer: LayerContext, inputs: CacheInputs, cache: GraphNode, di
   );
 }
 
-/** CUDA's flash attention works on half precision: quantized K and V are expanded beside its result. */
+/**
+ * CUDA's flash attention works on half precision: quantized K and V are expanded beside its result. The processor
+ * reads quantized rows as they are.
+ */
 function halfCopies(layer: LayerContext, inputs: CacheInputs, input: AttendInput): number {
   const { typeK, typeV } = layer.context.run;
-  if (layer.cacheBackend === layer.context.host) {
-    return 0; // The processor reads quantized rows as they are.
-  }
   const rows = inputs.cells * inputs.count.streams * input.kvHeads;
   let bytes = 0;
   if (isQuantizedCache(typeK)) {

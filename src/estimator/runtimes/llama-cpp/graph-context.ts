@@ -78,9 +78,16 @@ export class GraphContext {
     return node;
   }
 
+  /** Token ids, of which the embedding is looked up. */
+  get tokenIds(): GraphNode {
+    return this.shared("token ids", () => this.input("token ids", I32, this.tokens));
+  }
+
   /** Positions of the tokens; models that rotate nothing have no such input. */
   get positions(): GraphNode {
-    return this.shared("positions", () => this.input("positions", I32, this.tokens));
+    return this.shared("positions", () =>
+      this.input("positions", I32, this.tokens * (this.habits.positionsPerToken ?? 1)),
+    );
   }
 
   /** The Hadamard matrix that keys or values are turned by before a quantized cache, of a size. */

@@ -22,6 +22,8 @@ export interface GraphHabits {
   ropeFactorsInFullOnly?: boolean;
   /** Queries and keys are normed after their positions are rotated, not before. */
   normsAfterRope?: boolean;
+  /** Numbers that make up a token's position, where it is more than one (M-RoPE). */
+  positionsPerToken?: number;
   /** Values are normed before they are cached. */
   normsValues?: boolean;
   /** Positions are not rotated: in every n-th layer, 1 for none at all. */
@@ -37,6 +39,8 @@ export interface GraphHabits {
 }
 
 const SCALED: GraphHabits = { scalesEmbedding: true };
+/** Time, height, width and one more (llama-hparams.cpp, n_pos_per_embd). */
+const M_ROPE: GraphHabits = { positionsPerToken: 4 };
 const GRANITE: GraphHabits = { appliesMultipliers: true };
 
 const HABITS: Readonly<Record<string, GraphHabits>> = {
@@ -72,8 +76,11 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   "glm-dsa": { skipsIndexer: true },
   "kimi-linear": { unrotatedEvery: 1 },
   step35: { keepsHidden: "before-norm", ropeFactorsInFullOnly: true },
-  qwen35: { keepsHidden: "after-norm" },
-  qwen35moe: { keepsHidden: "after-norm" },
+  qwen2vl: M_ROPE,
+  qwen3vl: M_ROPE,
+  qwen3vlmoe: M_ROPE,
+  qwen35: { ...M_ROPE, keepsHidden: "after-norm" },
+  qwen35moe: { ...M_ROPE, keepsHidden: "after-norm" },
   qwen3next: { repeatsKeys: true, reshapesGate: true },
 };
 

@@ -42,6 +42,8 @@ export interface GraphNode {
   nb3: number;
   /** Bytes its own buffer takes, before alignment; 0 for views. */
   bytes: number;
+  /** Bytes its buffer takes on top of that on a device. */
+  deviceBytes: number;
   sources: GraphNode[];
   /** The node whose memory this one is a view of; never itself a view. */
   viewOf: GraphNode | null;
@@ -81,6 +83,7 @@ export function makeNode(op: Op, elementBytes: number, ne0: number, ne1: number,
     nb2,
     nb3,
     bytes: nb3 * ne3,
+    deviceBytes: 0,
     sources: [],
     viewOf: null,
     viewOffset: 0,

@@ -83,7 +83,8 @@ export function runSettings(request: EstimateRequest, settings: LlamaCppSettings
     flashAttention: settings.flashAttention,
     sequences,
     tokens,
-    outputRows: Math.min(settings.outputRows ?? sequences, tokens),
+    // Logits are counted before the microbatch is filled up to whole sequences.
+    outputRows: Math.min(settings.outputRows ?? sequences, ubatch),
     contextCells: cells.cells * cells.streams,
     kvOffload: settings.kvOffload ?? true,
     kvUnified: settings.kvUnified,

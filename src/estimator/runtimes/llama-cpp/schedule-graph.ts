@@ -19,6 +19,12 @@ export interface ScheduleSettings {
  */
 export function scheduleGraph(graph: GraphBuilder, settings: ScheduleSettings): number[] {
   assignBackends(graph, settings);
+  const host = settings.backendCount - 1;
+  for (const node of graph.nodes) {
+    if (node.backend !== host) {
+      node.bytes += node.deviceBytes;
+    }
+  }
   const { leafs, nodes } = insertCopies(graph, settings);
   return allocateGraph(leafs, nodes, settings.alignments);
 }
