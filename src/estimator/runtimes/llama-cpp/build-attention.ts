@@ -191,9 +191,9 @@ function rowOrHeadNorm(layer: LayerContext, name: string, x: GraphNode, headDim:
 }
 
 /** A layer's cache of rows of `width` values, as wide views of which ggml sees it. */
-function cacheOf(
+export function cacheOf(
   layer: LayerContext,
-  inputs: CacheInputs,
+  inputs: Pick<CacheInputs, "cells" | "count">,
   type: { blockElements: number; blockBytes: number; slug: string },
   width: number,
 ): GraphNode {
@@ -229,7 +229,7 @@ interface AttendInput {
 }
 
 /** Scores, softmax and weighted values, fused or not (llama-graph.cpp, build_attn_mha). */
-function attend(layer: LayerContext, inputs: CacheInputs, input: AttendInput): GraphNode {
+export function attend(layer: LayerContext, inputs: CacheInputs, input: AttendInput): GraphNode {
   const { graph, context } = layer;
   const { query, queryHeads, keyDim, valueDim, kvHeads, decompress } = input;
   const streams = inputs.count.streams;
@@ -411,17 +411,17 @@ function selectTokens(
  * A mask that leaves the selected cells only: everything masked, the selected unmasked by writing zeros, joined
  * with the usual one (llama-graph.cpp, build_attn with top_k).
  */
-function selectionMask(layer: LayerContext, mask: GraphNode, selected: GraphNode): GraphNode {
+export function selectionMask(layer: LayerContext, mask: GraphNode, selected: GraphNode, zeroBytes = F32): GraphNode {
   const { graph } = layer;
   const masked = graph.plain(mask);
   const cells = graph.view(masked, 1, mask.ne0, mask.ne1, mask.ne3);
-  const zeros = graph.inPlace(graph.scratch(F32, 1, selected.ne0, selected.ne1, selected.ne3));
+  const zeros = graph.inPlace(graph.scratch(zeroBytes, 1, selected.ne0, selected.ne1, selected.ne3));
   const unmasked = graph.setRows(cells, zeros, graph.view(selected, selected.ne0, selected.ne1, selected.ne3));
   return graph.inPlace(graph.view(unmasked, mask.ne0, mask.ne1, 1, mask.ne3), mask);
 }
 
 /** The result of an operation on a strided view is contiguous. */
-function contiguousStrides(node: GraphNode): void {
+export function contiguousStrides(node: GraphNode): void {
   node.nb1 = node.nb0 * node.ne0;
   node.nb2 = node.nb1 * node.ne1;
   node.nb3 = node.nb2 * node.ne2;

@@ -123,7 +123,9 @@ function route(layer: LayerContext, experts: Experts, x: GraphNode): { ids: Grap
   const scores = layer.has("exp_probs_b.bias")
     ? graph.inPlace(probabilities, layer.weight("exp_probs_b.bias"))
     : probabilities;
-  const ids = graph.topOf(scores, used);
+  // The first layers of some models have a table of experts by token instead (hash routing).
+  const table = "ffn_gate_tid2eid.weight";
+  const ids = layer.has(table) ? graph.getRows(layer.weight(table), layer.context.tokenIds) : graph.topOf(scores, used);
   const chosen = graph.getRows(graph.view(probabilities, 1, count, n), ids);
   const flat = graph.view(chosen, used, n);
   if (weighsChosen) {

@@ -1,7 +1,8 @@
 import type { Architecture, Block } from "../../architecture/architecture.js";
-import { EstimateError } from "../../estimate-error.js";
 import { buildGroupedAttention, buildLatentAttention } from "./build-attention.js";
+import { buildCompressedAttention } from "./build-compressed.js";
 import { buildExperts, buildFeedForward } from "./build-feed-forward.js";
+import { joinStreams, mergeStreams, mixStreams, splitStreams } from "./build-hyper-connections.js";
 import { buildRecurrent } from "./build-recurrent.js";
 import { type GraphContext, LayerContext } from "./graph-context.js";
 import { F32, type GraphNode, I32 } from "./graph-node.js";
@@ -35,6 +36,10 @@ export function buildGraph(context: GraphContext, plan: GraphPlan): void {
   const { graph, architecture, habits } = context;
   let hidden = plan.start === "embedding" ? buildEmbedding(context) : incomingActivation(context, plan.startBackend);
   const inputs = plan.start === "embedding" ? buildPerLayerInputs(context, hidden, plan.outputBackend) : null;
+  const isHyperConnected = hasHyperConnections(plan.layers[0]?.block, architecture);
+  if (isHyperConnected && plan.start === "embedding") {
+    hidden = splitStreams(context, hidden);
+  }
   plan.layers.forEach((layer, position) => {
     const isLast = plan.ends && position === plan.layers.length - 1 && habits.keepsHidden === undefined;
     const built = new LayerContext(
@@ -46,10 +51,11 @@ export function buildGraph(context: GraphContext, plan: GraphPlan): void {
       layer.expertBackend,
       plan.assignsNorms ? layer.backend : -1,
     );
-    hidden = buildLayer(built, hidden, isLast, inputs);
+    hidden = isHyperConnected ? buildHyperConnectedLayer(built, hidden) : buildLayer(built, hidden, isLast, inputs);
   });
   if (plan.ends) {
-    hidden = buildOutput(context, architecture, hidden, plan.outputBackend);
+    const merged = isHyperConnected ? mergeStreams(context, hidden, plan.outputBackend) : hidden;
+    hidden = buildOutput(context, architecture, merged, plan.outputBackend);
   }
   graph.expand(hidden);
 }
@@ -58,7 +64,7 @@ export function buildGraph(context: GraphContext, plan: GraphPlan): void {
 function buildEmbedding(context: GraphContext): GraphNode {
   const { graph, architecture, tokens } = context;
   const width = architecture.hiddenSize;
-  const ids = context.input("token ids", I32, tokens);
+  const ids = context.tokenIds;
   const ready = context.input("embeddings", F32, width, tokens);
   graph.expand(ids);
   graph.expand(ready);
@@ -101,8 +107,25 @@ function buildPerLayerInputs(context: GraphContext, hidden: GraphNode, backend: 
 /** The hidden state a device before this one hands over: computed there, so it is copied. */
 function incomingActivation(context: GraphContext, backend: number): GraphNode {
   const { graph, architecture, tokens } = context;
-  const node = graph.cache(backend, F32, architecture.hiddenSize, tokens, 1);
-  return node;
+  const streams = architecture.residualStreams ?? 1;
+  return streams === 1
+    ? graph.cache(backend, F32, architecture.hiddenSize, tokens, 1)
+    : graph.cache(backend, F32, architecture.hiddenSize, streams, tokens);
+}
+
+/** True where several residual streams are mixed before and after each part of a layer. */
+function hasHyperConnections(block: Block | undefined, architecture: Architecture): boolean {
+  return block?.attention?.kind === "compressed" && (architecture.residualStreams ?? 1) > 1;
+}
+
+/** Attention and feed-forward part, each on one row mixed of all residual streams (models/deepseek4.cpp). */
+function buildHyperConnectedLayer(layer: LayerContext, input: GraphNode): GraphNode {
+  const forAttention = mixStreams(layer, "attn", input);
+  const normed = layer.norm("attn_norm", forAttention.input, true);
+  const attended = joinStreams(layer, buildMixer(layer, normed, forAttention.input), input, forAttention);
+  const forFeedForward = mixStreams(layer, "ffn", attended);
+  const fed = buildFeedForwardPart(layer, layer.norm("ffn_norm", forFeedForward.input), forFeedForward.input);
+  return joinStreams(layer, fed, attended, forFeedForward);
 }
 
 function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean, inputs: GraphNode | null): GraphNode {
@@ -203,11 +226,7 @@ function buildAttention(layer: LayerContext, attention: NonNullable<Block["atten
     case "latent":
       return buildLatentAttention(layer, attention, hidden);
     case "compressed":
-      throw new EstimateError(
-        `llama.cpp's memory for compressed attention (${layer.context.architecture.modelType}) is not modelled yet.`,
-        ["architecture"],
-        "ARCHITECTURE_NOT_SUPPORTED",
-      );
+      return buildCompressedAttention(layer, attention, hidden);
   }
 }
 

@@ -83,6 +83,11 @@ export class GraphContext {
     return this.shared("token ids", () => this.input("token ids", I32, this.tokens));
   }
 
+  /** Token ids, of which the embedding is looked up. */
+  get tokenIds(): GraphNode {
+    return this.shared("token ids", () => this.input("token ids", I32, this.tokens));
+  }
+
   /** Positions of the tokens; models that rotate nothing have no such input. */
   get positions(): GraphNode {
     return this.shared("positions", () =>

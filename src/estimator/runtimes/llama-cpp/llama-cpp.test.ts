@@ -106,8 +106,6 @@ function layOut(row: Row) {
   return { memory, compute };
 }
 
-/** Not modelled for llama.cpp: compressed caches are refused. */
-const REFUSED = new Set(["deepseek-v4-flash"]);
 /** Compute graphs known to differ from llama.cpp's: those of recurrent mixers. */
 const APPROXIMATE = new Set([
   "nvidia-nemotron-nano-9b-v2",
@@ -121,21 +119,19 @@ const APPROXIMATE = new Set([
   "lfm2-8b-a1b",
 ]);
 
-const modelled = rows.filter((row) => !REFUSED.has(row.config));
-
 describe("llama.cpp's own answers", () => {
   it("cover dense, mixture, latent, windowed and hybrid models under all settings", () => {
-    expect(modelled.length).toBeGreaterThan(500);
-    expect(new Set(modelled.map((row) => row.config)).size).toBeGreaterThan(30);
+    expect(rows.length).toBeGreaterThan(500);
+    expect(new Set(rows.map((row) => row.config)).size).toBeGreaterThan(30);
   });
 
   it("caches are equal to the byte", () => {
-    for (const row of modelled) {
+    for (const row of rows) {
       const { request, settings, devices } = requestOf(row);
       const memory = estimateLlamaCpp(request, settings, devices);
       const logged = [...row.devices, row.host].reduce((sum, [, cache]) => sum + cache, 0);
-      // Figures are printed to four decimals of a MiB. CUDA pads the last row of a quantized cache tensor; the log of the cache itself does not count it.
-      const padding = row.cache === undefined ? 0.0002 * (row.devices.length + 1) : 0.1;
+      // Figures are printed to three or four decimals of a MiB. CUDA pads the last row of a quantized cache tensor; the log of the cache itself does not count it.
+      const padding = row.cache === undefined ? 0.0005 * (row.devices.length + 1) : 0.1;
       expect(Math.abs(memory.cacheBytes / MIB - logged), JSON.stringify(row)).toBeLessThanOrEqual(padding);
       const cells = new Set(memory.cacheGroups.map((group) => group.cells));
       for (const [length, streams, mib] of row.caches) {
@@ -147,7 +143,7 @@ describe("llama.cpp's own answers", () => {
   });
 
   it("each device's weights and cache are within 0.1%", () => {
-    for (const row of modelled) {
+    for (const row of rows) {
       const { request, settings, devices } = requestOf(row);
       const memory = estimateLlamaCpp(request, settings, devices);
       row.devices.forEach(([weights, cache], index) => {
@@ -159,9 +155,9 @@ describe("llama.cpp's own answers", () => {
     }
   });
 
-  it("compute buffers are equal for dense, mixture, latent, sparse and windowed models", () => {
+  it("compute buffers are equal for dense, mixture, latent, sparse, compressed and windowed models", () => {
     const errors: number[] = [];
-    for (const row of modelled.filter((candidate) => !APPROXIMATE.has(candidate.config))) {
+    for (const row of rows.filter((candidate) => !APPROXIMATE.has(candidate.config))) {
       const { compute } = layOut(row);
       row.devices.forEach(([, , truth], index) => {
         if (truth > 1) {
@@ -176,7 +172,7 @@ describe("llama.cpp's own answers", () => {
   });
 
   it("the host's compute buffer is equal for them too", () => {
-    for (const row of modelled.filter((candidate) => !APPROXIMATE.has(candidate.config))) {
+    for (const row of rows.filter((candidate) => !APPROXIMATE.has(candidate.config))) {
       const { compute } = layOut(row);
       const [, , truth] = row.host;
       expect(Math.abs(compute.host / MIB / truth - 1), JSON.stringify(row)).toBeLessThan(0.01);
@@ -185,7 +181,7 @@ describe("llama.cpp's own answers", () => {
 
   it("compute buffers of hybrid models on one device are seldom far off", () => {
     const errors: number[] = [];
-    for (const row of modelled.filter((candidate) => APPROXIMATE.has(candidate.config))) {
+    for (const row of rows.filter((candidate) => APPROXIMATE.has(candidate.config))) {
       if (row.devices.length === 1) {
         const { compute } = layOut(row);
         const truth = row.devices[0]?.[2] ?? 0;
@@ -277,10 +273,6 @@ describe("settings llama.cpp refuses", () => {
     expect(refusal({}, { outputRows: 0 })).toMatchObject({ path: ["runtime", "settings", "outputRows"] });
     expect(refusal({}, { tensorSplit: [1, 2] })).toMatchObject({ path: ["runtime", "settings", "tensorSplit"] });
     expect(refusal({}, { splitMode: "ROW" })).toMatchObject({ code: "SPLIT_NOT_SUPPORTED" });
-  });
-
-  it("compressed caches, whose compute is not modelled", () => {
-    expect(refusal({ config: "deepseek-v4-flash" })).toMatchObject({ code: "ARCHITECTURE_NOT_SUPPORTED" });
   });
 });
 
