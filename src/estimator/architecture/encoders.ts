@@ -146,6 +146,16 @@ const GEMMA3: Tower = {
 /** Gemma 4: gated layers without biases, four norms each, positions in two tables. */
 const GEMMA4: Tower = {
   kind: "vision",
+  defaults: {
+    hidden_size: 768,
+    intermediate_size: 3072,
+    num_hidden_layers: 16,
+    num_attention_heads: 12,
+    num_key_value_heads: 12,
+    head_dim: 64,
+    patch_size: 16,
+    position_embedding_size: 10240,
+  },
   count: (tower, _outer, textWidth) => {
     const width = tower.size("hidden_size");
     const heads = tower.size("num_attention_heads");
@@ -158,6 +168,40 @@ const GEMMA4: Tower = {
       patchValues(tower) * width +
       2 * tower.size("position_embedding_size") * width +
       width * textWidth
+    );
+  },
+};
+
+/** Side of the kernels of Gemma 4's convolutions over time and frequency, and how much both narrow the frequencies. */
+const GEMMA4_KERNEL = 3;
+const GEMMA4_NARROWING = 4;
+
+/** Gemma 4's conformer: two feed forwards, attention with relative positions and a light convolution per layer. */
+const GEMMA4_AUDIO: Tower = {
+  kind: "audio",
+  defaults: {
+    hidden_size: 1024,
+    num_hidden_layers: 12,
+    num_attention_heads: 8,
+    conv_kernel_size: 5,
+    subsampling_conv_channels: [128, 32],
+    output_proj_dims: 1536,
+  },
+  count: (tower, _outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    const [first = 1, second = 1] = tower.optionalWholes(["subsampling_conv_channels"], { min: 1 }) ?? [];
+    const output = tower.size("output_proj_dims");
+    const feedForward = 2 * width * 4 * width + 2 * width;
+    const attention = 5 * square(width) + Math.floor(width / tower.size("num_attention_heads"));
+    const convolution = 3 * square(width) + tower.size("conv_kernel_size") * width + 2 * width;
+    const taps = square(GEMMA4_KERNEL);
+    const subsampling =
+      taps * first + first + taps * first * second + second + Math.floor(first / GEMMA4_NARROWING) * second * width;
+    return (
+      tower.size("num_hidden_layers") * (2 * feedForward + attention + convolution + 3 * width) +
+      subsampling +
+      linear(width, output) +
+      output * textWidth
     );
   },
 };
@@ -529,6 +573,58 @@ const ERNIE_VL: Tower = {
   },
 };
 
+/** LLaVA-NeXT and LLaVA-OneVision: a vector between rows of tiles besides; the tower by its own type. */
+const LLAVA_NEXT: Tower = {
+  kind: "vision",
+  count: (tower, _outer, textWidth) => {
+    const isSiglip = tower.optionalText("model_type") === "siglip_vision_model";
+    return (
+      (isSiglip ? siglip(tower) : clip(tower)) + twoLayers(tower.size("hidden_size"), textWidth, textWidth) + textWidth
+    );
+  },
+};
+
+/** InternVL: a class token, learned positions, two scales per layer, four patches merged. */
+const INTERNVL: Tower = {
+  kind: "vision",
+  defaults: { hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24, patch_size: 14, image_size: 448 },
+  count: (tower, _outer, textWidth) => {
+    const width = sideOf(tower, "hidden_size");
+    const merged = MERGED_PATCHES * width;
+    const positions = square(Math.floor(sideOf(tower, "image_size") / sideOf(tower, "patch_size"))) + 1;
+    return (
+      tower.size("num_hidden_layers") * (biasedLayer(width, tower.size("intermediate_size")) + 2 * width) +
+      linear(channelsOf(tower) * square(sideOf(tower, "patch_size")), width) +
+      (positions + 1) * width +
+      layerNorm(merged) +
+      twoLayers(merged, textWidth, textWidth)
+    );
+  },
+};
+
+/** A size that a config may state as two equal sides. */
+const sideOf = (tower: ConfigReader, name: string): number =>
+  Array.isArray(tower.raw(name)) ? (tower.optionalWholes([name], { min: 1 })?.[0] ?? 1) : tower.size(name);
+
+/** Idefics 3 and SmolVLM: SigLIP, and one matrix from patches joined `scale_factor` by `scale_factor`. */
+const IDEFICS3: Tower = {
+  kind: "vision",
+  defaults: { hidden_size: 1152, intermediate_size: 3072, num_hidden_layers: 12, patch_size: 32, image_size: 224 },
+  count: (tower, outer, textWidth) =>
+    siglip(tower) + square(outer.optionalSize("scale_factor") ?? 2) * tower.size("hidden_size") * textWidth,
+};
+
+/** Aya Vision: SigLIP, and a gated projector from merged patches. */
+const AYA_VISION: Tower = {
+  kind: "vision",
+  defaults: { hidden_size: 1152, intermediate_size: 4304, num_hidden_layers: 27, patch_size: 14, image_size: 384 },
+  count: (tower, outer, textWidth) => {
+    const merged = tower.size("hidden_size") * square(outer.optionalSize("downsample_factor") ?? 2);
+    const middle = outer.optionalSize("alignment_intermediate_size") ?? 36_864;
+    return siglip(tower) + layerNorm(merged) + linear(merged, middle) + linear(Math.floor(middle / 2), textWidth);
+  },
+};
+
 /** By `model_type` of the whole config: a tower's projector depends on the model it is for. */
 const TOWERS: ReadonlyMap<string, readonly Tower[]> = new Map([
   ["qwen2_vl", [QWEN2_VL]],
@@ -538,8 +634,14 @@ const TOWERS: ReadonlyMap<string, readonly Tower[]> = new Map([
   ["qwen3_5", [QWEN3_VL]],
   ["qwen3_5_moe", [QWEN3_VL]],
   ["gemma3", [GEMMA3]],
-  ["gemma4", [GEMMA4]],
+  ["gemma4", [GEMMA4, GEMMA4_AUDIO]],
   ["llava", [LLAVA]],
+  ["llava_next", [LLAVA_NEXT]],
+  ["llava_onevision", [LLAVA_NEXT]],
+  ["internvl", [INTERNVL]],
+  ["idefics3", [IDEFICS3]],
+  ["smolvlm", [IDEFICS3]],
+  ["aya_vision", [AYA_VISION]],
   ["llama4", [LLAMA4]],
   ["mllama", [MLLAMA]],
   ["mistral3", [PIXTRAL]],

@@ -64,10 +64,14 @@ function bertBlock(config: ConfigReader): Block {
   return joinParts(
     groupedAttention(config, { biases: ["q", "k", "v", "o"], shape: { uncached: true } }),
     norms(hiddenSize, ["attn_output_norm", "layer_output_norm"], true),
-    feedForward(config, { gated: false }),
-    feedForwardBiases(intermediateSizeOf(config), hiddenSize, false),
+    ...(isJina(config)
+      ? [feedForward(config), { tensors: [plain("ffn_down.bias", [hiddenSize], "FEED_FORWARD")] }]
+      : [feedForward(config, { gated: false }), feedForwardBiases(intermediateSizeOf(config), hiddenSize, false)]),
   );
 }
+
+/** Jina's embedders of the second generation: BERT with a gated feed forward and without a table of positions. */
+const isJina = (config: ConfigReader): boolean => config.optionalText("position_embedding_type") === "alibi";
 
 /** An encoder: no output matrix, no final norm. */
 function describeEncoder(config: ConfigReader, traits: BertTraits, block: Block, tensors: PlainTensor[]): Architecture {
@@ -91,8 +95,9 @@ function bert(modelTypes: string[], architectures: string[], traits: BertTraits)
     describe: (config) => {
       const positions = contextLengthOf(config) - traits.unusedPositions;
       if (positions < 1) throw config.invalid("max_position_embeddings", `leaves no position for a token`);
-      return describeEncoder(config, traits, bertBlock(config), [
-        ...embeddingTensors(config, positions),
+      const own = isJina(config) ? { ...traits, gguf: "jina-bert-v2" } : traits;
+      return describeEncoder(config, own, bertBlock(config), [
+        ...embeddingTensors(config, isJina(config) ? 0 : positions),
         ...headTensors(config),
       ]);
     },
@@ -117,7 +122,7 @@ function nomicBlock(config: ConfigReader): Block {
 }
 
 export const BERT_FAMILIES: readonly Family[] = [
-  bert(["bert"], ["BertModel", "BertForMaskedLM", "BertForSequenceClassification"], {
+  bert(["bert"], ["BertModel", "BertForMaskedLM", "BertForSequenceClassification", "JinaBertForMaskedLM"], {
     gguf: "bert",
     unusedPositions: 0,
   }),

@@ -1,0 +1,180 @@
+import { describe, expect, it } from "vitest";
+import { countParameters } from "../tensors/count-parameters.js";
+import { ConfigError } from "./config-error.js";
+import { architectureFromConfig } from "./from-config.js";
+
+/* Towers against the parameter counts on the models' Hugging Face pages; fields by their configuration classes. */
+
+const QWEN2_7B = {
+  model_type: "qwen2",
+  hidden_size: 3584,
+  intermediate_size: 18944,
+  num_hidden_layers: 28,
+  num_attention_heads: 28,
+  num_key_value_heads: 4,
+};
+const INTERN_VIT = { model_type: "internvl_vision", image_size: [448, 448], patch_size: [14, 14] };
+const SIGLIP = { hidden_size: 1152, intermediate_size: 4304, patch_size: 14 };
+
+const MODELS: [name: string, parameters: number, config: Record<string, unknown>][] = [
+  [
+    "InternVL3-8B-hf",
+    7_944_373_760,
+    { model_type: "internvl", text_config: { ...QWEN2_7B, vocab_size: 151674 }, vision_config: INTERN_VIT },
+  ],
+  [
+    "llava-onevision-qwen2-7b-ov-hf",
+    8_030_807_584,
+    {
+      model_type: "llava_onevision",
+      text_config: { ...QWEN2_7B, vocab_size: 152128 },
+      vision_config: { model_type: "siglip_vision_model", num_hidden_layers: 26, image_size: 384, ...SIGLIP },
+    },
+  ],
+  [
+    "llava-v1.6-34b-hf",
+    34_752_083_968,
+    {
+      model_type: "llava_next",
+      text_config: {
+        model_type: "llama",
+        hidden_size: 7168,
+        intermediate_size: 20480,
+        num_hidden_layers: 60,
+        num_attention_heads: 56,
+        num_key_value_heads: 8,
+        vocab_size: 64064,
+      },
+      vision_config: {
+        model_type: "clip_vision_model",
+        hidden_size: 1024,
+        intermediate_size: 4096,
+        num_hidden_layers: 24,
+        patch_size: 14,
+        image_size: 336,
+      },
+    },
+  ],
+  [
+    "SmolVLM-500M-Instruct",
+    507_482_304,
+    {
+      model_type: "idefics3",
+      scale_factor: 4,
+      text_config: {
+        model_type: "llama",
+        hidden_size: 960,
+        intermediate_size: 2560,
+        num_hidden_layers: 32,
+        num_attention_heads: 15,
+        num_key_value_heads: 5,
+        head_dim: 64,
+        vocab_size: 49280,
+      },
+      vision_config: { hidden_size: 768, patch_size: 16, image_size: 512 },
+    },
+  ],
+  [
+    "aya-vision-8b",
+    8_631_842_032,
+    {
+      model_type: "aya_vision",
+      alignment_intermediate_size: 28672,
+      text_config: {
+        model_type: "cohere2",
+        hidden_size: 4096,
+        intermediate_size: 14336,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+      },
+      vision_config: { image_size: 364 },
+    },
+  ],
+  [
+    "deepseek-vl2-small",
+    16_148_349_504,
+    {
+      model_type: "deepseek_vl_v2",
+      language_config: {
+        model_type: "deepseek_v2",
+        first_k_dense_replace: 1,
+        hidden_size: 2048,
+        intermediate_size: 10944,
+        moe_intermediate_size: 1408,
+        n_routed_experts: 64,
+        n_shared_experts: 2,
+        num_attention_heads: 16,
+        num_experts_per_tok: 6,
+        num_hidden_layers: 27,
+        q_lora_rank: null,
+        vocab_size: 102400,
+      },
+      vision_config: { layers: 27, mlp_ratio: 3.7362, width: 1152, patch_size: 14 },
+      projector_config: { n_embed: 2048 },
+    },
+  ],
+  [
+    "gemma-4-E2B-it",
+    5_123_178_051,
+    {
+      model_type: "gemma4",
+      text_config: {
+        model_type: "gemma4_text",
+        hidden_size: 1536,
+        num_hidden_layers: 35,
+        intermediate_size: 6144,
+        num_key_value_heads: 1,
+        num_kv_shared_layers: 20,
+        use_double_wide_mlp: true,
+        layer_types: Array.from({ length: 35 }, (_, index) =>
+          (index + 1) % 5 === 0 ? "full_attention" : "sliding_attention",
+        ),
+      },
+      vision_config: {},
+      audio_config: {},
+    },
+  ],
+  [
+    "gemma-4-E4B-it",
+    7_996_156_490,
+    {
+      model_type: "gemma4",
+      text_config: {
+        model_type: "gemma4_text",
+        hidden_size: 2560,
+        num_hidden_layers: 42,
+        intermediate_size: 10240,
+        num_key_value_heads: 2,
+        num_kv_shared_layers: 18,
+      },
+      vision_config: {},
+      audio_config: {},
+    },
+  ],
+];
+
+describe("towers", () => {
+  it.each(MODELS)("%s has %d parameters in all", (_name, parameters, config) => {
+    const { total, encoders } = countParameters(architectureFromConfig(config));
+    expect(total + encoders).toBe(parameters);
+  });
+
+  it("are absent where the config has no part for them, and kinds that are not described are not counted", () => {
+    const [, , gemma] = MODELS[7] ?? [];
+    expect(architectureFromConfig({ ...gemma, vision_config: null, audio_config: null }).encoders).toBeUndefined();
+    expect(architectureFromConfig({ ...gemma, vision_config: null }).encoders).toMatchObject([{ kind: "audio" }]);
+    expect(architectureFromConfig({ ...gemma, model_type: "some_vlm" }).encoders).toBeUndefined();
+  });
+
+  it.each([
+    ["text for the part", { vision_config: "siglip" }, ["vision_config"]],
+    ["a negative width", { vision_config: { hidden_size: -1 } }, ["vision_config", "hidden_size"]],
+    ["no layers", { audio_config: { num_hidden_layers: 0 } }, ["audio_config", "num_hidden_layers"]],
+  ])("%s is refused by name", (_what, change, path) => {
+    const [, , gemma] = MODELS[7] ?? [];
+    const read = (): unknown => architectureFromConfig({ ...gemma, ...change });
+    expect(read).toThrow(ConfigError);
+    expect(read).toThrow(expect.objectContaining({ path }));
+  });
+});
