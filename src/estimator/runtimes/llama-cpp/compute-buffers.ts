@@ -56,7 +56,8 @@ export function computeBuffers(input: ComputeInput): ComputeBuffers {
     run.cpuMoeLayers === 0 &&
     input.assignsNorms !== false &&
     !architecture.tensors.some((tensor) => tensor.name === PER_LAYER_TABLE) &&
-    !sharesSelection(architecture, run);
+    !sharesSelection(architecture, run) &&
+    !mixesLayers(architecture, placement);
   return isSeparable ? separateBuffers(input) : wholeBuffers(input, isOnDevices);
 }
 
@@ -67,6 +68,16 @@ function sharesSelection(architecture: Architecture, run: RunSettings): boolean 
     Object.values(architecture.blocks).some(
       ({ attention }) => attention?.kind === "grouped" && attention.indexer !== undefined,
     )
+  );
+}
+
+/**
+ * A recurrent layer's state is read before the layer before it has been summed up: over several devices that sum
+ * falls to the next device, or a later one's operation to the one before.
+ */
+function mixesLayers(architecture: Architecture, placement: LayerPlacement): boolean {
+  return (
+    placement.deviceCount > 1 && Object.values(architecture.blocks).some(({ recurrent }) => recurrent !== undefined)
   );
 }
 
