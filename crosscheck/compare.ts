@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { estimate } from "../src/estimator/estimate.js";
 import type { CacheType } from "../src/estimator/estimate.types.js";
 import { EstimateError } from "../src/estimator/estimate-error.js";
-import { GGML_TYPES, ggmlTypeByName } from "../src/estimator/quantization/ggml-types.js";
+import { GGML_TYPES, ggmlTypeByName, QuantizationError } from "../src/estimator/quantization/ggml-types.js";
 import type { GgmlScheme } from "../src/estimator/quantization/scheme.js";
 import { storeTensors } from "../src/estimator/quantization/store-tensors.js";
 import { listTensors } from "../src/estimator/tensors/list-tensors.js";
@@ -106,9 +106,9 @@ async function compareOne(llamaCpp: LlamaCpp, subject: Case, file: string): Prom
     writeFileSync(file, encodeGgufHead(describeGguf(architecture), tensors));
     ours = estimated(subject, scheme);
   } catch (error) {
-    if (!(error instanceof EstimateError)) throw error;
-    const reason = "the estimator refuses it";
-    return { subject, ours: null, theirs: null, differences: [{ part: "load", text: error.message, reason }] };
+    const isRefusal = error instanceof EstimateError || error instanceof QuantizationError;
+    const reason = isRefusal ? "the estimator refuses it" : null;
+    return { subject, ours: null, theirs: null, differences: [{ part: "load", text: String(error), reason }] };
   }
   const answer = await llamaCpp.ask({ file, run });
   if (answer.kind !== "answered") {

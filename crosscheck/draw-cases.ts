@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import type { Architecture } from "../src/estimator/architecture/architecture.js";
+import type { Architecture, Block } from "../src/estimator/architecture/architecture.js";
 import { architectureFromConfig } from "../src/estimator/architecture/from-config.js";
 import type { Run } from "./ask-llama-cpp.js";
 
@@ -170,22 +170,32 @@ function textPart(config: Config): Config {
   return typeof inner === "object" && inner !== null && "hidden_size" in inner ? (inner as Config) : config;
 }
 
-/** Keys and values of every cache type are whole blocks of this many. */
-const CACHE_BLOCK = 32;
-
-/**
- * Null for a config that the estimator refuses, for one that llama.cpp has no name for and for heads that not every
- * cache type can store.
- */
+/** Null for a config that the estimator refuses and for one that llama.cpp cannot be told of. */
 function describedOrNull(config: Config): Architecture | null {
   try {
     const architecture = architectureFromConfig(config);
-    const isStorable = Object.values(architecture.blocks).every(
-      ({ attention }) =>
-        attention?.kind !== "grouped" || [attention.keyDim, attention.valueDim].every((dim) => dim % CACHE_BLOCK === 0),
-    );
-    return isStorable && architecture.ggufArchitecture !== null ? architecture : null;
+    const isLoadable =
+      architecture.ggufArchitecture !== null && Object.values(architecture.blocks).every(isExpressible);
+    return isLoadable && haveEqualHeads(architecture) ? architecture : null;
   } catch {
     return null;
   }
+}
+
+/** Keys and values of every cache type are whole blocks of this many. */
+const CACHE_BLOCK = 32;
+
+/** Heads that every cache type can store, and shared experts that are a whole number of routed ones in size. */
+function isExpressible({ attention, experts }: Block): boolean {
+  const widths = attention?.kind === "grouped" ? [attention.keyDim, attention.valueDim] : [];
+  const sharedSize = experts?.shared?.size ?? 0;
+  return widths.every((width) => width % CACHE_BLOCK === 0) && sharedSize % (experts?.size ?? 1) === 0;
+}
+
+/** Kimi's linear layers have the number of heads that its other layers have. */
+function haveEqualHeads(architecture: Architecture): boolean {
+  const blocks = Object.values(architecture.blocks);
+  const linear = blocks.flatMap(({ recurrent }) => (recurrent?.kind === "kimi-delta-attention" ? recurrent.heads : []));
+  const others = blocks.flatMap(({ attention }) => attention?.heads ?? []);
+  return linear.every((heads) => others.every((other) => other === heads));
 }
