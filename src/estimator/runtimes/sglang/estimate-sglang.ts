@@ -20,10 +20,6 @@ export interface SglangMemory extends ServingMemory {
   rates: TokenRates;
 }
 
-/** Window layers of a long sequence keep their window and the chunk being computed. */
-const windowTokens = (contextTokens: number, window: number, chunkTokens: number): number =>
-  Math.min(contextTokens, window + chunkTokens);
-
 /**
  * Memory of a model on SGLang: weights and pools take `memFractionStatic` of what is free at the start; the rest is
  * left to activations and CUDA graphs.
@@ -64,7 +60,7 @@ export function estimateSglang(
     recurrentStateBytes: constants.recurrentStateBytes,
     indexKeysInEveryLayer: constants.indexKeysInEveryLayer,
   });
-  const kept = keptTokens(request, settings, constants, sizes.chunkTokens);
+  const kept = keptTokens(request, settings, constants);
   const stageRates = stages.map((stage) => ratesOf(entries, stage));
   // With data-parallel attention each device computes its share of a chunk.
   const chunkShares = settings.dataParallelAttention ? plan.tensorParallel : 1;
@@ -90,6 +86,8 @@ export function estimateSglang(
     const nonTorch = communication * GIB;
     const capacity = device.capacityBytes;
     const atStart = capacity === null ? null : capacity - context - nonTorch;
+    const available = atStart === null ? null : fraction * atStart - weights;
+    const perSequence = cacheBytesOf(rates, { ...kept, sequences: 1 });
     return {
       weights,
       kvCache: cacheBytesOf(rates, kept),
@@ -98,15 +96,24 @@ export function estimateSglang(
       context,
       nonTorch,
       limitBytes:
-        capacity === null || atStart === null
+        capacity === null || available === null
           ? null
-          : Math.min(capacity, fraction * atStart + activation + graphs + context + nonTorch),
-      available: atStart === null ? null : fraction * atStart - weights,
+          : Math.min(
+              capacity,
+              weights +
+                activation +
+                graphs +
+                context +
+                nonTorch +
+                usableBytes(request, constants, rates, perSequence, available),
+            ),
+      available,
     };
   });
   const tightest = tightestRank(parts);
   const rates = stageRates[stageOf(tightest, plan)] ?? { full: 0, windowed: 0, state: 0 };
   const available = parts[tightest]?.available ?? null;
+  const pool = available === null ? null : describePool(request, constants, rates, available);
   return {
     plan,
     ranks,
@@ -115,7 +122,8 @@ export function estimateSglang(
     parts,
     cacheGroups: tokenCacheGroups(request, entries, kept, plan.tensorParallel),
     cacheBytesPerToken: plan.tensorParallel * sumOf(stageRates, (rate) => rate.full) * shareOfSequences(request, kept),
-    pool: available === null ? null : describePool(request, constants, rates, available),
+    // With data-parallel attention every device has a pool for sequences of its own.
+    pool: pool === null ? null : { ...pool, maxConcurrency: pool.maxConcurrency * chunkShares },
     fraction,
     reservedMib,
     chunkTokens: sizes.chunkTokens,
@@ -205,22 +213,15 @@ function fractionOf(
 
 /** What one device keeps of the request: its share of the sequences where attention is data-parallel. */
 function keptTokens(
-  { architecture, contextTokens, sequences }: EstimateRequest,
+  { contextTokens, sequences }: EstimateRequest,
   settings: SglangSettings,
   constants: SglangConstants,
-  chunkTokens: number,
 ): KeptTokens {
   const pages = Math.ceil(contextTokens / constants.pageTokens) * constants.pageTokens;
-  const window = Math.max(
-    0,
-    ...Object.values(architecture.blocks).map(({ attention }) =>
-      attention !== undefined && "window" in attention ? (attention.window?.size ?? 0) : 0,
-    ),
-  );
-  const windowed = constants.slidingWindowRatio < 1 ? windowTokens(pages, window, chunkTokens) : pages;
   return {
     full: pages,
-    windowed,
+    // Their pool is a fixed share of the other, whatever the window.
+    windowed: Math.ceil(pages * constants.slidingWindowRatio),
     sequences: settings.dataParallelAttention ? Math.ceil(sequences / settings.tensorParallel) : sequences,
   };
 }
@@ -238,12 +239,27 @@ function tightestRank(parts: readonly RankParts[]): number {
   );
 }
 
+/** Bytes of the pools that sequences of the asked context can use: the split between tokens and states is fixed. */
+function usableBytes(
+  request: EstimateRequest,
+  constants: SglangConstants,
+  rates: TokenRates,
+  perSequence: number,
+  available: number,
+): number {
+  const pool = describePool(request, constants, rates, available);
+  return pool === null ? available : Math.min(available, perSequence * pool.maxConcurrency);
+}
+
 function describePool(
   { contextTokens }: EstimateRequest,
   constants: SglangConstants,
   rates: TokenRates,
   available: number,
-): CachePool {
+): CachePool | null {
+  if (rates.full === 0 && rates.windowed === 0 && rates.state === 0) {
+    return null;
+  }
   const bytes = Math.max(0, Math.floor(available));
   const { recurrentShareOfCache: share, pageTokens, slidingWindowRatio } = constants;
   const forStates = rates.state > 0 ? (bytes * share) / (1 + share) : 0;

@@ -111,6 +111,20 @@ describe("pools", () => {
   });
 });
 
+describe("what the pools cannot hold", () => {
+  it("hybrids are short of states before they are short of tokens", () => {
+    const request = requestOf(architectureOf("qwen3.5-27b"), { contextTokens: 256, devices: cards(1, 79.19) });
+    const { pool, rates } = run(request);
+    const slots = Math.floor(((pool?.bytesPerDevice ?? 0) * 0.9) / 1.9 / rates.state);
+    expect(pool?.maxConcurrency).toBe(slots);
+  });
+
+  it("models without a cache have no pool", () => {
+    const encoder = madeUp({}, { uncached: true });
+    expect(run(requestOf(encoder, { devices: cards(1, 40) })).pool).toBeNull();
+  });
+});
+
 describe("bad input", () => {
   it.each([
     ["memFractionStatic", { memFractionStatic: 1.2 }],

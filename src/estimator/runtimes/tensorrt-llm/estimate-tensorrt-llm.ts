@@ -135,10 +135,13 @@ function describePool(
   rates: TokenRates,
   kept: KeptTokens,
   available: number,
-): CachePool {
+): CachePool | null {
+  if (rates.full === 0 && rates.windowed === 0 && rates.state === 0) {
+    return null;
+  }
   const bytes = Math.max(0, Math.floor(available));
   const perSequence = cacheBytesOf(rates, { ...kept, sequences: 1 });
-  const maxConcurrency = perSequence === 0 ? 0 : bytes / perSequence;
+  const maxConcurrency = bytes / perSequence;
   // Where only the context grows the cache, blocks are counted; windows and states are counted by whole sequences.
   const isPlain = rates.windowed === 0 && rates.state === 0 && rates.full > 0;
   const tokens = isPlain
