@@ -196,7 +196,7 @@ export function routedExperts(config: ConfigReader, options: ExpertsOptions = {}
     ...withoutUndefined(stated),
     count,
     used,
-    size: options.size ?? config.size("moe_intermediate_size", "expert_ffn_hidden_size", "intermediate_size"),
+    size: options.size ?? config.size("moe_intermediate_size", "expert_ffn_hidden_size"),
   };
   if (shared && shared.size > 0) experts.shared = shared;
   return { experts, tensors: routerScoreBias ? [plain("exp_probs_b.bias", [count], "ROUTER")] : [] };

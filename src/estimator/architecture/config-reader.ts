@@ -1,7 +1,12 @@
 import { ConfigError } from "./config-error.js";
-import { MAX_LIST_LENGTH, MAX_WIDTH } from "./limits.js";
+import { MAX_LIST_LENGTH, MAX_PREDICTION_BLOCKS, MAX_WIDTH } from "./limits.js";
 
 export type Path = readonly (string | number)[];
+
+/** Names of the number of layers. */
+export const LAYER_COUNTS = ["num_hidden_layers", "num_layers", "n_layer", "n_layers"];
+/** Names of the number of prediction blocks (MTP). */
+const PREDICTION_COUNTS = ["num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", "num_mtp_layers"];
 
 interface WholeOptions {
   min?: number;
@@ -145,13 +150,20 @@ export class ConfigReader {
     });
   }
 
-  /** A list with one entry per layer. Entries beyond the last layer (prediction blocks) are dropped. */
+  /** A list with one entry per layer. Entries beyond the last layer, for prediction blocks, are dropped. */
   optionalPerLayer<T>(names: string[], layers: number, read: (value: unknown, path: Path) => T): T[] | undefined {
     const values = this.optionalList(names, read);
-    if (values && values.length < layers) {
+    if (values && (values.length < layers || values.length > layers + this.predictionBlocks())) {
       throw this.invalid(names, `has ${values.length} entries, but the model has ${layers} layers`);
     }
     return values?.slice(0, layers);
+  }
+
+  /** Prediction blocks that the lists of a config may go on to describe; a part of a config does not say how many. */
+  private predictionBlocks(): number {
+    return this.has(...LAYER_COUNTS)
+      ? (this.optionalWhole(PREDICTION_COUNTS, { max: MAX_PREDICTION_BLOCKS }) ?? 0)
+      : MAX_PREDICTION_BLOCKS;
   }
 
   /** One of `choices` for each layer. */

@@ -1,6 +1,6 @@
 import type { Architecture, Block, Encoder, Multiplier, NextTokenPrediction, PlainTensor } from "./architecture.js";
 import { headsOf, hiddenSizeOf, normTensors } from "./block-parts.js";
-import type { ConfigReader } from "./config-reader.js";
+import { type ConfigReader, LAYER_COUNTS } from "./config-reader.js";
 import { MAX_CONTEXT_TOKENS, MAX_LAYERS, MAX_PREDICTION_BLOCKS, MAX_VOCABULARY } from "./limits.js";
 
 /** What a family says of its models beyond the fields that all configs share. */
@@ -29,8 +29,7 @@ export interface PredictionTraits extends Omit<NextTokenPrediction, "layers"> {
   blocks: Block[];
 }
 
-export const layerCountOf = (config: ConfigReader): number =>
-  config.whole(["num_hidden_layers", "num_layers", "n_layer", "n_layers"], { min: 1, max: MAX_LAYERS });
+export const layerCountOf = (config: ConfigReader): number => config.whole(LAYER_COUNTS, { min: 1, max: MAX_LAYERS });
 
 export const vocabularySizeOf = (config: ConfigReader): number =>
   config.whole(["vocab_size", "padded_vocab_size"], { min: 1, max: MAX_VOCABULARY });

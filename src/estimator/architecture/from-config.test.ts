@@ -233,6 +233,27 @@ describe("spellings", () => {
     expect(architectureOf("chatglm3-6b").hasOutput).toBe(true);
   });
 
+  it("describes EmbeddingGemma, which attends both ways, without cache and output", () => {
+    const architecture = architectureFromConfig({
+      model_type: "gemma3_text",
+      architectures: ["Gemma3TextModel"],
+      use_bidirectional_attention: true,
+      hidden_size: 768,
+      intermediate_size: 1152,
+      num_hidden_layers: 24,
+      num_attention_heads: 3,
+      num_key_value_heads: 1,
+      head_dim: 256,
+      vocab_size: 262144,
+      max_position_embeddings: 2048,
+      sliding_window: 512,
+    });
+    expect(architecture).toMatchObject({ ggufArchitecture: "gemma-embedding", hasOutput: false });
+    for (let layer = 0; layer < architecture.layers.length; layer += 1) {
+      expect(attentionOf(architecture, layer)).toMatchObject({ uncached: true });
+    }
+  });
+
   it("ties embeddings by the family's default where the config is silent", () => {
     const { tie_word_embeddings, ...gemma } = configOf("gemma-2-2b");
     expect(tie_word_embeddings).toBeUndefined();
@@ -294,6 +315,8 @@ describe("configs that cannot be right", () => {
     ["more dense layers than layers", "deepseek-v3", { first_k_dense_replace: 62 }, ["first_k_dense_replace"]],
     ["a zero latent", "deepseek-v3", { kv_lora_rank: 0 }, ["kv_lora_rank"]],
     ["too few layer types", "gpt-oss-20b", { layer_types: ["full_attention"] }, ["layer_types"]],
+    ["more layer types than layers", "gpt-oss-20b", { layer_types: Array(30).fill("full_attention") }, ["layer_types"]],
+    ["experts of no width", "qwen3-30b-a3b", { moe_intermediate_size: null }, ["moe_intermediate_size"]],
     ["an unknown layer type", "gpt-oss-20b", { layer_types: Array(24).fill("odd") }, ["layer_types", 0]],
     ["a hundred prediction blocks", "deepseek-v3", { num_nextn_predict_layers: 100 }, ["num_nextn_predict_layers"]],
     ["groups that do not divide", "deepseek-v4-flash", { o_groups: 7 }, ["o_groups"]],

@@ -6,6 +6,7 @@ import {
   groupedAttention,
   headsOf,
   hiddenSizeOf,
+  intermediateSizeOf,
   joinParts,
   norms,
   plain,
@@ -59,7 +60,7 @@ const phimoeBlock = (config: ConfigReader): Block =>
   joinParts(
     norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"], true),
     groupedAttention(config, { biases: attentionBiases(config, "qkvo") }),
-    routedExperts(config),
+    routedExperts(config, { size: intermediateSizeOf(config) }),
   );
 
 const chatglmBlock = (config: ConfigReader): Block => {

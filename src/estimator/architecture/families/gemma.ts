@@ -1,4 +1,4 @@
-import type { Block, PlainTensor, Window } from "../architecture.js";
+import type { Architecture, Block, PlainTensor, Window } from "../architecture.js";
 import {
   assertDense,
   expertCountOf,
@@ -76,6 +76,20 @@ const gemmaBlock = (
     feedForward(config),
   );
 
+/** EmbeddingGemma: every token attends to all others of its window, nothing is cached, and there is no output. */
+function asEmbedder(architecture: Architecture): Architecture {
+  const blocks = Object.entries(architecture.blocks).map(([name, block]): [string, Block] => [
+    name,
+    block.attention?.kind === "grouped" ? { ...block, attention: { ...block.attention, uncached: true } } : block,
+  ]);
+  return {
+    ...architecture,
+    ggufArchitecture: "gemma-embedding",
+    hasOutput: false,
+    blocks: Object.fromEntries(blocks),
+  };
+}
+
 interface GemmaTraits {
   gguf: string;
   normNames: string[];
@@ -98,11 +112,12 @@ function gemma(
       assertDense(config);
       const period = config.optionalSize("sliding_window_pattern", "_sliding_window_pattern") ?? traits.period;
       const windows = layerWindows(config, layerCountOf(config), { period, full: "last" });
-      return describeDecoder(config, {
+      const described = describeDecoder(config, {
         gguf: traits.gguf,
         tiedByDefault: true,
         layer: (index) => gemmaBlock(config, traits.normNames, traits.queryKeyNorm, windows[index]),
       });
+      return config.raw("use_bidirectional_attention") === true ? asEmbedder(described) : described;
     },
   };
 }
@@ -313,7 +328,7 @@ export const GEMMA_FAMILIES: readonly Family[] = [
   ),
   gemma(
     ["gemma3", "gemma3_text"],
-    ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
+    ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration", "Gemma3TextModel"],
     { gguf: "gemma3", normNames: FOUR_NORMS, queryKeyNorm: true, period: 6 },
     GEMMA3_DEFAULTS,
   ),

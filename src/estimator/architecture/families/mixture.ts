@@ -249,6 +249,7 @@ const MINIMAX_M3: Family = {
           }),
           hasExperts[index]
             ? routedExperts(config, {
+                size: config.optionalSize("moe_intermediate_size") ?? intermediateSizeOf(config),
                 routerScoreBias: config.flag("use_routing_bias", true),
                 shared: sharedSize > 0 ? { size: sharedSize, gated: true } : undefined,
               })

@@ -4,6 +4,7 @@ import {
   feedForward,
   groupedAttention,
   hiddenSizeOf,
+  intermediateSizeOf,
   joinParts,
   norms,
   type QueryKeyNorm,
@@ -138,7 +139,7 @@ export const OLMO_FAMILIES: readonly Family[] = [
       const block = joinParts(
         norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
         groupedAttention(config, { queryKeyNorm: "all-heads" }),
-        routedExperts(config),
+        routedExperts(config, { size: intermediateSizeOf(config) }),
       );
       return describeDecoder(config, { gguf: "olmoe", tiedByDefault: false, layer: () => block });
     },
