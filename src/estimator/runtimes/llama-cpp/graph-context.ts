@@ -47,6 +47,8 @@ export class GraphContext {
   readonly streams: number;
   readonly outputIds: GraphNode;
   readonly habits: GraphHabits;
+  /** The delta rule of linear layers is computed chunk by chunk instead of by a fused operation. */
+  chunksDelta = false;
   /** Bytes of every input by name: what the host keeps of each microbatch. */
   readonly inputBytes = new Map<string, number>();
   private readonly cacheInputs = new Map<string, CacheInputs>();
@@ -76,11 +78,6 @@ export class GraphContext {
     const node = this.graph.input(elementBytes, ne0, ne1, ne2, ne3);
     this.inputBytes.set(name, node.bytes);
     return node;
-  }
-
-  /** Token ids, of which the embedding is looked up. */
-  get tokenIds(): GraphNode {
-    return this.shared("token ids", () => this.input("token ids", I32, this.tokens));
   }
 
   /** Token ids, of which the embedding is looked up. */
