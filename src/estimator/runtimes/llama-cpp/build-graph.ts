@@ -3,7 +3,7 @@ import { buildGroupedAttention, buildLatentAttention } from "./build-attention.j
 import { buildCompressedAttention } from "./build-compressed.js";
 import { buildExperts, buildFeedForward } from "./build-feed-forward.js";
 import { joinStreams, mergeStreams, mixStreams, splitStreams } from "./build-hyper-connections.js";
-import { buildRecurrent } from "./build-recurrent.js";
+import { buildRecurrent, losesFusedDelta } from "./build-recurrent.js";
 import { type GraphContext, LayerContext } from "./graph-context.js";
 import { F32, type GraphNode, I32 } from "./graph-node.js";
 
@@ -34,6 +34,13 @@ export interface GraphPlan {
 /** Adds the layers of a plan to the graph, from the embedding to the logits. */
 export function buildGraph(context: GraphContext, plan: GraphPlan): void {
   const { graph, architecture, habits } = context;
+  if (context.host > 0) {
+    const onHost = plan.layers.filter(({ backend }) => backend === context.host);
+    context.chunksDelta = losesFusedDelta(
+      onHost.map(({ block }) => block),
+      context.run.sequences,
+    );
+  }
   let hidden = plan.start === "embedding" ? buildEmbedding(context) : incomingActivation(context, plan.startBackend);
   const inputs = plan.start === "embedding" ? buildPerLayerInputs(context, hidden, plan.outputBackend) : null;
   const isHyperConnected = hasHyperConnections(plan.layers[0]?.block, architecture);

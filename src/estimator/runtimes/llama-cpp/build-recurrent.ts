@@ -1,4 +1,5 @@
 import type {
+  Block,
   GatedDeltaNet,
   KimiDeltaAttention,
   LightningAttention,
@@ -8,8 +9,10 @@ import type {
   ShortConvolution,
 } from "../../architecture/architecture.js";
 import { recurrentStateValues } from "../../kv-cache/layer-caches.js";
+import { buildChunkedDelta, type DeltaOperands } from "./build-chunked-delta.js";
 import type { LayerContext } from "./graph-context.js";
 import { F32, type GraphNode, Op } from "./graph-node.js";
+import { OFFLOAD_ROWS } from "./schedule-graph.js";
 
 /** A recurrent mixer from the normed input to its output projection: [hidden, tokens]. */
 export function buildRecurrent(layer: LayerContext, recurrent: Recurrent, x: GraphNode): GraphNode {
@@ -88,7 +91,7 @@ function convolve(
   state: GraphNode,
   previous: GraphNode,
   x: GraphNode,
-  weight: string,
+  weight: GraphNode,
   kernel: number,
 ): GraphNode {
   const { graph } = layer;
@@ -100,7 +103,7 @@ function convolve(
     (joined.ne0 - kernel + 1) * F32,
   );
   writeState(layer, state, last);
-  return graph.make(Op.PLAIN, F32, x.ne0, x.ne1, x.ne2, 1, joined, layer.weight(weight));
+  return graph.make(Op.PLAIN, F32, x.ne0, x.ne1, x.ne2, 1, joined, weight);
 }
 
 /** The part of a row from `offset` on, `width` wide: [width, n, m]. */
@@ -128,7 +131,7 @@ function buildMamba2(layer: LayerContext, mamba: Mamba2, x: GraphNode): GraphNod
   const gate = graph.stridedView(projected, [headDim, heads, n, sequences], [headDim * F32, rowBytes, projected.nb2]);
   const mixed = rowPart(layer, projected, channels, innerSize);
   const rates = rowPart(layer, projected, heads, innerSize + channels);
-  let conv = convolve(layer, convState, previous, mixed, "ssm_conv1d.weight", convKernel);
+  let conv = convolve(layer, convState, previous, mixed, layer.weight("ssm_conv1d.weight"), convKernel);
   conv = graph.inPlace(layer.bias("ssm_conv1d", conv));
   const values = graph.stridedView(conv, [headDim, heads, n, sequences], [headDim * F32, conv.nb1, conv.nb2]);
   const keys = (offset: number): GraphNode =>
@@ -164,7 +167,7 @@ function buildMamba1(layer: LayerContext, mamba: Mamba1, x: GraphNode): GraphNod
   const projected = layer.project("ssm_in", perSequence(layer, x));
   const mixed = rowPart(layer, projected, innerSize, 0);
   const gate = rowPart(layer, projected, innerSize, innerSize);
-  let conv = convolve(layer, convState, previous, mixed, "ssm_conv1d.weight", convKernel);
+  let conv = convolve(layer, convState, previous, mixed, layer.weight("ssm_conv1d.weight"), convKernel);
   conv = graph.inPlace(layer.bias("ssm_conv1d", conv));
   const parts = layer.project("ssm_x", conv);
   const steps = layer.norm("ssm_dt_norm", rowPart(layer, parts, timeStepRank, 0));
@@ -239,46 +242,64 @@ function buildGatedDeltaNet(layer: LayerContext, net: GatedDeltaNet, x: GraphNod
   contiguousLayout(query);
   contiguousLayout(key);
   const value = part(valueDim, valueHeads, 2 * keyDim * keyHeads);
-  if (context.habits.repeatsKeys && keyHeads !== valueHeads) {
-    const repeat = (node: GraphNode): GraphNode =>
-      graph.view(
-        graph.make(
-          Op.PLAIN,
-          F32,
-          keyDim,
-          valueHeads / keyHeads,
-          keyHeads,
-          n * sequences,
-          graph.view(node, keyDim, 1, keyHeads, n * sequences),
-        ),
-        keyDim,
-        valueHeads,
-        n,
-        sequences,
-      );
-    query = repeat(query);
-    key = repeat(key);
+  if (keyHeads !== valueHeads && (context.habits.repeatsKeys || context.chunksDelta)) {
+    const repeat = context.habits.repeatsKeys ? repeatHeads : tileHeads;
+    query = repeat(layer, query, valueHeads);
+    key = repeat(layer, key, valueHeads);
   }
-  const delta = graph.make(
-    Op.PLAIN,
-    F32,
-    inner,
-    n * sequences + keyDim * sequences,
-    1,
-    1,
-    query,
-    key,
-    value,
-    decay,
-    beta,
-    states,
-  );
-  writeState(layer, state, graph.view(delta, sizes.state, sequences, 1, 1, inner * n * sequences * F32));
-  const output = graph.view(delta, valueDim, valueHeads, n, sequences);
+  const output = applyDelta(layer, state, { query, key, value, decay, beta, state: states });
   const normed = layer.norm("ssm_norm", output);
   const gated = graph.inPlace(normed, graph.inPlace(graph.view(gate, valueDim, valueHeads, n, sequences)));
   return flatten(layer, layer.project("ssm_out", graph.view(gated, inner, n, sequences)));
 }
+
+/** Keys or queries for every value head: each head's rows beside one another. */
+function repeatHeads(layer: LayerContext, x: GraphNode, heads: number): GraphNode {
+  const { graph } = layer;
+  const rows = x.ne2 * x.ne3;
+  const single = graph.view(x, x.ne0, 1, x.ne1, rows);
+  const repeated = graph.make(Op.PLAIN, F32, x.ne0, heads / x.ne1, x.ne1, rows, single);
+  return graph.view(repeated, x.ne0, heads, x.ne2, x.ne3);
+}
+
+/** The same by repeating all heads in turn. */
+function tileHeads(layer: LayerContext, x: GraphNode, heads: number): GraphNode {
+  return layer.graph.make(Op.PLAIN, F32, x.ne0, heads, x.ne2, x.ne3, x);
+}
+
+/**
+ * The delta rule, and the new state back to its buffer: one fused operation with outputs and new states in one
+ * result, or plain ones. Outputs are [valueDim, heads, tokens of a sequence, sequences].
+ */
+function applyDelta(layer: LayerContext, state: GraphNode, operands: DeltaOperands): GraphNode {
+  const { graph, context } = layer;
+  const { query, key, value, decay, beta, state: states } = operands;
+  const { ne0: valueDim, ne1: heads, ne2: n, ne3: sequences } = value;
+  if (context.chunksDelta && n > 1) {
+    const chunked = buildChunkedDelta(graph, operands);
+    writeState(layer, state, chunked.state);
+    return chunked.output;
+  }
+  const inner = valueDim * heads;
+  const rows = (n + states.ne1) * sequences;
+  const delta = graph.make(Op.PLAIN, F32, inner, rows, 1, 1, query, key, value, decay, beta, states);
+  writeState(layer, state, graph.view(delta, state.ne0, sequences, 1, 1, inner * n * sequences * F32));
+  return graph.view(delta, valueDim, heads, n, sequences);
+}
+
+/**
+ * Whether llama.cpp gives up the fused delta rule: it looks where the operation falls with 16 tokens of each
+ * sequence, and with layers in host memory and {@link OFFLOAD_ROWS} tokens or more that is the device, not the
+ * layer's own place (llama-context.cpp, resolve_fused_ops).
+ */
+export function losesFusedDelta(hostBlocks: readonly Block[], sequences: number): boolean {
+  const isDelta = ({ recurrent }: Block): boolean =>
+    recurrent?.kind === "gated-delta-net" || recurrent?.kind === "kimi-delta-attention";
+  return PROBE_TOKENS * sequences >= OFFLOAD_ROWS && hostBlocks.some(isDelta);
+}
+
+/** Tokens of each sequence in the graph that llama.cpp tries. */
+const PROBE_TOKENS = 16;
 
 /** A result of an operation on a strided view is contiguous. */
 function contiguousLayout(node: GraphNode): void {
@@ -340,7 +361,8 @@ function buildKimiDelta(layer: LayerContext, net: KimiDeltaAttention, x: GraphNo
       index * oneState * F32,
     );
     const projected = perSequence(layer, layer.project(`attn_${part}`, x));
-    const conv = convolve(layer, convState, before, projected, `ssm_conv1d_${part}.weight`, convKernel);
+    const weight = graph.view(layer.weight(`ssm_conv1d_${part}.weight`), convKernel, inner);
+    const conv = convolve(layer, convState, before, projected, weight, convKernel);
     const active = graph.inPlace(graph.view(conv, inner, context.tokens));
     return graph.view(active, headDim, heads, n, sequences);
   };
@@ -357,22 +379,15 @@ function buildKimiDelta(layer: LayerContext, net: KimiDeltaAttention, x: GraphNo
   const states = graph.view(readState(layer, state), headDim, headDim, heads, sequences);
   const normedQuery = graph.plain(query);
   const normedKey = graph.plain(key);
-  const mixed = graph.make(
-    Op.PLAIN,
-    F32,
-    inner,
-    n * sequences + headDim * sequences,
-    1,
-    1,
-    normedQuery,
-    normedKey,
+  const operands = {
+    query: normedQuery,
+    key: normedKey,
     value,
-    graph.view(decay, headDim, heads, n, sequences),
+    decay: graph.view(decay, headDim, heads, n, sequences),
     beta,
-    states,
-  );
-  const output = graph.contiguous(graph.view(mixed, headDim, heads, n, sequences));
-  writeState(layer, state, graph.view(mixed, sizes.state, sequences, 1, 1, inner * n * sequences * F32));
+    state: states,
+  };
+  const output = graph.contiguous(applyDelta(layer, state, operands));
   const gate = layer.has("ssm_g.weight")
     ? layer.project("ssm_g", x)
     : layer.project("ssm_g_b", layer.project("ssm_g_a", x));
@@ -398,7 +413,7 @@ function buildShortConvolution(layer: LayerContext, convolution: ShortConvolutio
   const kernel = convolution.convKernel;
   const state = stateBuffer(layer, (kernel - 1) * width);
   const previous = graph.view(readState(layer, state), kernel - 1, width, sequences);
-  const conv = convolve(layer, state, previous, product, "shortconv.conv.weight", kernel);
+  const conv = convolve(layer, state, previous, product, layer.weight("shortconv.conv.weight"), kernel);
   const gated = graph.inPlace(c, conv);
   contiguousLayout(gated);
   return flatten(layer, layer.project("shortconv.out_proj", gated));

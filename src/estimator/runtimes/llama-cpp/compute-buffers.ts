@@ -7,15 +7,13 @@ import { GraphContext } from "./graph-context.js";
 import { graphHabits, isUnrotated } from "./graph-habits.js";
 import { F32 } from "./graph-node.js";
 import type { RunSettings } from "./run-settings.js";
-import { scheduleGraph } from "./schedule-graph.js";
+import { OFFLOAD_ROWS, scheduleGraph } from "./schedule-graph.js";
 
 /** Alignment of tensors in a device's and in the host's buffers, bytes (ggml-cuda, ggml-backend). */
 const DEVICE_ALIGNMENT = 128;
 const HOST_ALIGNMENT = 32;
 /** Copies of inputs kept under way with pipeline parallelism (ggml-backend.cpp, GGML_SCHED_MAX_COPIES). */
 const PIPELINE_COPIES = 4;
-/** Rows from which a device takes over operations on host weights (ggml-cuda, op_offload). */
-const OFFLOAD_ROWS = 32;
 
 /**
  * Headroom on devices after the first of a pipeline. What crosses between devices differs by backend: CUDA hands

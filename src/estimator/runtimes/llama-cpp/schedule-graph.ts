@@ -2,6 +2,9 @@ import { allocateGraph, type Placed } from "./allocate-graph.js";
 import type { GraphBuilder } from "./graph-builder.js";
 import { type GraphNode, makeNode, Op, spanBytes } from "./graph-node.js";
 
+/** Rows from which a device takes over operations on host weights (ggml-cuda, op_offload). */
+export const OFFLOAD_ROWS = 32;
+
 /** What the scheduler knows of the machine. Backends are numbered devices first, the host last. */
 export interface ScheduleSettings {
   backendCount: number;
