@@ -125,7 +125,7 @@ export function deviceShares(devices: readonly Device[], settings: LlamaCppSetti
   }
   if (settings.splitMode === "ROW") {
     throw new EstimateError(
-      "Splitting matrices by rows is not modelled: use the split by layers, which llama.cpp recommends.",
+      "Splitting matrices by rows is deprecated in llama.cpp (docs/multi-gpu.md), whose own fitting leaves it out too: use the split by layers.",
       ["runtime", "settings", "splitMode"],
       "SPLIT_NOT_SUPPORTED",
     );
