@@ -143,7 +143,9 @@ describe("plans", () => {
     expect(legalPlans(mixture(1536), FP8, 8)[0]).toEqual(plan(8, { expertParallel: true }));
     expect(legalPlans(madeUp(), BF16, 1)).toEqual([plan(1)]);
     expect(legalPlans(madeUp(), BF16, 11)).toEqual([]);
-    expect(legalPlans(madeUp(), BF16, 0)).toEqual([]);
+    for (const count of [0, -1, 2.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 40]) {
+      expect(legalPlans(madeUp(), BF16, count)).toEqual([]);
+    }
   });
 
   it("each uses all devices and is legal", () => {

@@ -24,6 +24,8 @@ export interface IllegalSplit {
 
 /** vLLM and SGLang pad the vocabulary to this many tokens before they split it (DEFAULT_VOCAB_PADDING_SIZE). */
 const VOCABULARY_PADDING = 64;
+/** Wider groups than this are not searched: no interconnect reaches as far. */
+const MOST_TENSOR_PARALLEL = 1024;
 /** Rows of a 4-bit matrix on one device come in multiples of this (Marlin, min_thread_n). */
 const MARLIN_ROWS = 64;
 const MARLIN_BITS = 4;
@@ -75,7 +77,10 @@ export function legalPlans(
 ): ParallelPlan[] {
   const hasExperts = Object.values(architecture.blocks).some((block) => block.experts !== undefined);
   const plans: ParallelPlan[] = [];
-  for (let tensorParallel = deviceCount; tensorParallel >= 1; tensorParallel -= 1) {
+  if (!Number.isSafeInteger(deviceCount)) {
+    return plans;
+  }
+  for (let tensorParallel = Math.min(deviceCount, MOST_TENSOR_PARALLEL); tensorParallel >= 1; tensorParallel -= 1) {
     if (deviceCount % tensorParallel !== 0) {
       continue;
     }

@@ -26,7 +26,10 @@ export interface Ranks {
 export function assignRanks(request: EstimateRequest, plan: ParallelPlan, engine: ServingEngine): Ranks {
   const illegal = explainIllegal(request.architecture, request.scheme, plan, engine);
   if (illegal !== null) {
-    throw new EstimateError(illegal.message, illegal.path);
+    const areCounts = [plan.tensorParallel, plan.pipelineParallel].every(
+      (size) => Number.isSafeInteger(size) && size >= 1,
+    );
+    throw new EstimateError(illegal.message, illegal.path, areCounts ? "SPLIT_NOT_SUPPORTED" : "INVALID_SETTING");
   }
   const ranks = plan.tensorParallel * plan.pipelineParallel;
   const devices = request.devices;

@@ -335,6 +335,9 @@ function shareOfBlockTensor(
 }
 
 function attentionShare(stem: string, { attention }: Block, devices: number): number {
+  if (attention?.kind === "compressed") {
+    return 1;
+  }
   if (attention?.kind !== "grouped") {
     return 1 / devices;
   }

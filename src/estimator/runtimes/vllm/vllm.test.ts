@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   architectureOf,
@@ -9,6 +10,7 @@ import {
   requestOf,
   schemeOf,
 } from "../../../../test/fixtures/serving-requests.js";
+import type { Architecture, Block } from "../../architecture/architecture.js";
 import { estimate } from "../../estimate.js";
 import type { EstimateRequest } from "../../estimate.types.js";
 import { EstimateError } from "../../estimate-error.js";
@@ -209,6 +211,13 @@ describe("weights", () => {
     expect((weightsOf(request, {})[0] ?? 0) / GIB).toBeCloseTo(64.4, 0);
   });
 
+  it("DeepSeek-V4's attention is whole on each device: V4-Flash over four takes 42.46 GiB on vLLM 0.26", () => {
+    const request = requestOf(architectureOf("deepseek-v4-flash"), { scheme: schemeOf("mxfp4-fp8") });
+    const [weights = 0] = weightsOf(request, { tensorParallel: 4 });
+    expect(Math.abs(weights / GIB / 42.46 - 1)).toBeLessThan(0.07);
+    expect(weights * 4).toBeGreaterThan(1.05 * run(request).weights.bytes);
+  });
+
   it("quantized GGUF files are warned of, plain ones are not", () => {
     const codes = (slug: string): string[] =>
       layOutVllm(requestOf(madeUp(), { scheme: schemeOf(slug) }), settingsOf(), readVllmConstants(CONSTANTS))
@@ -288,9 +297,67 @@ describe("devices and budget", () => {
     expect(errorOf(() => run(requestOf(madeUp()), settings)).path).toEqual(["runtime", name]);
   });
 
+  it("a split that the model does not allow is told from a setting out of range", () => {
+    expect(errorOf(() => run(requestOf(madeUp()), { tensorParallel: 3 })).code).toBe("SPLIT_NOT_SUPPORTED");
+    expect(errorOf(() => run(requestOf(madeUp()), { tensorParallel: 0 })).code).toBe("INVALID_SETTING");
+  });
+
   it("refuses fewer devices than the plan takes", () => {
     const error = errorOf(() => run(requestOf(madeUp(), { devices: cards(2, 80) }), { tensorParallel: 4 }));
     expect(error.message).toContain("needs 4 devices; 2 are given");
+  });
+});
+
+describe("made-up models", () => {
+  const kvHeads = fc.constantFrom(1, 2, 4, 8, 16);
+  const windows = fc.constantFrom(undefined, { kind: "sliding" as const, size: 1024 });
+  const state = { kind: "mamba2" as const, innerSize: 4096, stateSize: 128, heads: 64, groups: 1, convKernel: 4 };
+  const models = fc.record({
+    kvHeads,
+    window: windows,
+    hasState: fc.boolean(),
+    layers: fc.integer({ min: 4, max: 40 }),
+  });
+  const architectureFrom = (model: typeof models extends fc.Arbitrary<infer T> ? T : never): Architecture => {
+    const base = madeUp({}, { kvHeads: model.kvHeads });
+    const { layer } = base.blocks;
+    const windowed = madeUp({}, model.window === undefined ? {} : { window: model.window }).blocks.layer;
+    return {
+      ...base,
+      blocks: {
+        full: layer as Block,
+        other: model.hasState ? { recurrent: state, tensors: [] } : (windowed as Block),
+      },
+      layers: Array.from({ length: model.layers }, (_, index) => (index % 4 === 0 ? "full" : "other")),
+    };
+  };
+
+  it("more context or sequences never need less; no tensor is lost; the pool agrees with what fits", () => {
+    fc.assert(
+      fc.property(
+        models,
+        fc.constantFrom(1, 2, 4, 8),
+        fc.constantFrom(1, 2),
+        fc.integer({ min: 1, max: 200_000 }),
+        fc.integer({ min: 1, max: 64 }),
+        (model, tensorParallel, pipelineParallel, contextTokens, sequences) => {
+          const plan = settingsOf({ tensorParallel, pipelineParallel });
+          const constants = readVllmConstants(CONSTANTS);
+          const devices = cards(tensorParallel * pipelineParallel, 40);
+          const request = requestOf(architectureFrom(model), { contextTokens, sequences, devices });
+          const layout = layOutVllm(request, plan, constants);
+          const more = layOutVllm({ ...request, contextTokens: contextTokens + 100 }, plan, constants);
+          const again = layOutVllm({ ...request, sequences: sequences + 1 }, plan, constants);
+          expect(more.cacheBytes).toBeGreaterThanOrEqual(layout.cacheBytes);
+          expect(again.cacheBytes).toBeGreaterThan(layout.cacheBytes);
+          const weights = layout.devices.reduce((sum, device) => sum + device.weights, 0);
+          expect(weights).toBeGreaterThanOrEqual(layout.weights.bytes);
+          const fits = layout.devices.every((device) => device.total <= (device.limitBytes ?? 0));
+          expect(fits).toBe((layout.pool?.maxConcurrency ?? 0) >= sequences);
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 });
 
