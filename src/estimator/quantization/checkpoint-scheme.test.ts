@@ -1,5 +1,9 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Architecture, Block } from "../architecture/architecture.js";
+import { architectureFromConfig } from "../architecture/from-config.js";
+import { countParameters } from "../tensors/count-parameters.js";
 import { listTensors } from "../tensors/list-tensors.js";
 import { schemeFromConfig } from "./checkpoint-scheme.js";
 import { QuantizationError } from "./ggml-types.js";
@@ -294,5 +298,95 @@ describe("a checkpoint's own quantization_config", () => {
     const types = typesUnder({ quant_method: "fp8", weight_block_size: [128, 128], modules_to_not_convert: hostile });
     expect(performance.now() - start).toBeLessThan(2000);
     expect(types.size).toBe(listTensors(MODEL).length);
+  });
+
+  it("gives a storage of every tensor or a QuantizationError, whatever is changed", () => {
+    const int4 = { num_bits: 4, type: "int", group_size: 128, symmetric: true };
+    const known = [
+      { quant_method: "gptq", bits: 4, group_size: 128, dynamic: {} },
+      { quant_method: "awq", bits: 4, group_size: 128, modules_to_not_convert: ["lm_head"] },
+      { quant_method: "bitsandbytes", load_in_4bit: true, llm_int8_skip_modules: ["lm_head"] },
+      { quant_method: "fp8", weight_block_size: [128, 128], ignored_layers: [] },
+      { quant_method: "compressed-tensors", config_groups: { group_0: { targets: ["Linear"], weights: int4 } } },
+      { quant_method: "modelopt", quantized_layers: { "model.layers.0.mlp.up_proj": { quant_algo: "NVFP4" } } },
+      {
+        quant_method: "quark",
+        global_quant_config: { weight: { dtype: "fp4", qscheme: "per_group", group_size: 32 } },
+      },
+      { bits: 4, group_size: 64, mode: "affine", "model.embed_tokens": { bits: 8, group_size: 64 } },
+      { quant_method: "exl3", bits: 3.5, head_bits: 6 },
+      { quant_method: "hqq", nbits: 4, group_size: 64 },
+    ];
+    const wrong = fc.oneof(
+      fc.constantFrom(null, undefined, "", "4", 0, -1, 3, 1e9, Number.NaN, Number.POSITIVE_INFINITY, true, [], {}),
+      fc.constantFrom(["re:((("], ["*"], [null], ["re:.*(a|b)*"], "__proto__", "constructor"),
+      fc.jsonValue({ maxDepth: 3 }),
+    );
+    const fields = (value: object): [Record<string, unknown>, string][] =>
+      Object.entries(value).flatMap(([key, inner]) => [
+        [value as Record<string, unknown>, key],
+        ...(typeof inner === "object" && inner !== null && !Array.isArray(inner) ? fields(inner) : []),
+      ]);
+    const tensors = listTensors(MODEL);
+    fc.assert(
+      fc.property(fc.constantFrom(...known), fc.nat(), wrong, (quantization, pick, value) => {
+        const config = structuredClone(quantization);
+        const all = fields(config);
+        const [owner, key] = all[pick % all.length] ?? [config as Record<string, unknown>, "quant_method"];
+        owner[key] = value;
+        try {
+          const scheme = schemeFromConfig({ quantization_config: config });
+          if (scheme === null) return;
+          const stored = storeTensors(MODEL, tensors, scheme);
+          expect(stored).toHaveLength(tensors.length);
+          for (const { bytes } of stored) expect(Number.isSafeInteger(bytes) && bytes > 0).toBe(true);
+        } catch (error) {
+          expect(error).toBeInstanceOf(QuantizationError);
+        }
+      }),
+      { numRuns: 600, seed: 20_260_724 },
+    );
+  });
+});
+
+describe("checkpoints as engines load them, and as they are published", () => {
+  const GIB = 2 ** 30;
+  const int8 = { num_bits: 8, type: "int", strategy: "channel", symmetric: true };
+  const compressed = (weights: object, ignore: string[]) => ({
+    quant_method: "compressed-tensors",
+    format: "int-quantized",
+    config_groups: { group_0: { targets: ["Linear"], weights } },
+    ignore,
+  });
+  const eight = { group_size: 64, bits: 8, mode: "affine" };
+  const gptOss = Object.fromEntries([
+    ...["model.embed_tokens", "lm_head"].map((module) => [module, eight]),
+    ...Array.from({ length: 36 }, (_, layer) =>
+      ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.router"].map((module) => [
+        `model.layers.${layer}.${module}`,
+        eight,
+      ]),
+    ).flat(),
+  ]);
+
+  it.each<[string, string, object, number]>([
+    // vLLM's "model weights take" on one GPU (v0.19.0 start-up logs, and of Qwen3-8B-FP8).
+    ["GPTQ", "meta-llama-3.1-8b", { quant_method: "gptq", bits: 4, group_size: 128 }, 5.38 * GIB],
+    ["INT8", "devstral-small-2-24b-instruct-2512", compressed(int8, ["re:.*lm_head", "re:vision_.*"]), 24.07 * GIB],
+    ["FP8", "qwen3-8b", { quant_method: "fp8", weight_block_size: [128, 128] }, 8.8 * GIB],
+    // Bytes of repositories of mlx-community, tokenizer included.
+    ["MLX 4", "meta-llama-3.1-8b", { group_size: 64, bits: 4 }, 4_526_682_492],
+    ["MLX 8", "meta-llama-3.1-8b", { group_size: 64, bits: 8 }, 8_541_691_351],
+    ["MLX MXFP4 and 8", "gpt-oss-120b", { group_size: 32, bits: 4, mode: "mxfp4", ...gptOss }, 63_414_972_073],
+  ])("%s: %s", (_format, name, quantization, bytes) => {
+    const file = new URL(`../../../test/fixtures/configs/${name}.json`, import.meta.url);
+    const { quantization_config: _, ...config } = JSON.parse(readFileSync(file, "utf8"));
+    const architecture = architectureFromConfig(config);
+    const scheme = schemeFromConfig({ ...config, quantization });
+    if (scheme === null) throw new Error("no scheme");
+    const towers = 2 * countParameters(architecture).encoders;
+    const stored = storeTensors(architecture, listTensors(architecture), scheme);
+    const ours = stored.reduce((sum, tensor) => sum + tensor.bytes, towers);
+    expect(Math.abs(ours / bytes - 1)).toBeLessThan(0.01);
   });
 });

@@ -11,7 +11,13 @@ import type { Tensor } from "../tensors/tensor.js";
  */
 export type QuantScheme = GgmlScheme | UniformScheme | AverageScheme;
 
-export interface GgmlScheme {
+/** What a scheme of any kind may say of one published checkpoint. */
+export interface PublishedSize {
+  /** Bytes of all tensors together as published: the format's rule then only shares them out. */
+  publishedBytes?: number;
+}
+
+export interface GgmlScheme extends PublishedSize {
   kind: "ggml";
   /** llama-quantize's name, e.g. "Q4_K_M". */
   fileType: string;
@@ -46,7 +52,7 @@ export interface UniformStorage {
   oddGroups?: "short" | "leave";
 }
 
-export interface UniformScheme extends UniformStorage {
+export interface UniformScheme extends UniformStorage, PublishedSize {
   kind: "uniform";
   /**
    * Roles whose matrices are quantized; the others keep `restBits`. Matrices of prediction blocks count by what
@@ -79,7 +85,7 @@ export type ScaleLayout =
   /** One matrix; each expert of a stack is one. */
   | { per: "tensor"; bits: number };
 
-export interface AverageScheme {
+export interface AverageScheme extends PublishedSize {
   kind: "average";
   /** Label of the storage, e.g. "exl2". */
   type: string;

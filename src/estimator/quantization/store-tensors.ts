@@ -31,6 +31,24 @@ export function storeTensors(
   tensors: readonly Tensor[],
   scheme: QuantScheme,
 ): StoredTensor[] {
+  const stored = storeByRule(architecture, tensors, scheme);
+  return scheme.publishedBytes === undefined ? stored : shareOut(stored, scheme.publishedBytes);
+}
+
+/** Scales tensors so that together they take so many bytes. */
+function shareOut(stored: readonly StoredTensor[], totalBytes: number): StoredTensor[] {
+  const factor = totalBytes / stored.reduce((sum, { bytes }) => sum + bytes, 0);
+  let exact = 0;
+  let given = 0;
+  return stored.map((tensor) => {
+    exact += tensor.bytes * factor;
+    const bytes = Math.round(exact) - given;
+    given += bytes;
+    return { ...tensor, bytes };
+  });
+}
+
+function storeByRule(architecture: Architecture, tensors: readonly Tensor[], scheme: QuantScheme): StoredTensor[] {
   switch (scheme.kind) {
     case "ggml":
       return storeGgml(architecture, tensors, scheme);
