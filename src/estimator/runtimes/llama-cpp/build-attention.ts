@@ -438,6 +438,12 @@ export function selectsBlocks(run: RunSettings): boolean {
   return run.flashAttention && (run.sequences === 1 || !run.kvUnified);
 }
 
+/**
+ * Streams that are built one by one. More are taken for so many of more tokens each, which need no less memory:
+ * llama.cpp's own graph has no room for many.
+ */
+const MAX_STREAMS_APART = 16;
+
 /** What block selection needs beside the caches: the index queries and keys, and inputs that all layers share. */
 interface BlockSelection {
   /** Index queries: [keyDim, heads, tokens]. */
@@ -491,7 +497,7 @@ function attendToBlocks(
   const { graph, context } = layer;
   const { heads, kvHeads, keyDim, valueDim } = attention;
   const { cells } = inputs;
-  const { streams } = inputs.count;
+  const streams = Math.min(inputs.count.streams, MAX_STREAMS_APART);
   const n = Math.ceil(context.tokens / streams);
   const { queries, keyCache, mask, bias } = selection;
   const indexHeads = queries.ne1;
@@ -542,7 +548,7 @@ function attendToBlocks(
     const rows = graph.view(graph.contiguous(attended), valueDim * heads, n);
     joined = joined === null ? rows : graph.concat(joined, rows, 1);
   }
-  const result = joined as GraphNode;
+  const result = graph.view(joined as GraphNode, valueDim * heads, context.tokens);
   graph.expand(result);
   return result;
 }
