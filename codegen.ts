@@ -36,6 +36,8 @@ const config: CodegenConfig = {
           ByteSize: "number",
           Estimate: `${estimation}#EstimateModel`,
           EstimateFailure: `${estimation}#EstimateFailureModel`,
+          AccuracyReport: "../services/evidence/report.js#AccuracyReportModel",
+          AccuracyGroup: "../services/evidence/report.js#AccuracyGroupModel",
           HardwareFit: `${estimation}#HardwareFitModel`,
         },
       },

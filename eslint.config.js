@@ -26,6 +26,12 @@ const values = {
     "EstimateWarning",
     "HardwareFit",
     "ParallelPlan",
+    "ExtraMemory",
+    "KvCachePool",
+    "MeasurementComparison",
+    "AccuracyReport",
+    "AccuracyGroup",
+    "NotCompared",
   ],
   suffixes: ["Connection", "Edge"],
 };

@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { ScenarioRow } from "../src/data/rows.js";
-import { createEstimationService } from "../src/services/estimation/estimation.js";
-import { createScenarioService } from "../src/services/scenarios/scenarios.js";
 import { prepareSeed, toCatalogue } from "../src/services/seeding/prepare-seed.js";
 import { readSeedFiles, SEED_FOLDER } from "../src/services/seeding/read-seed.js";
+import { servicesFor } from "../src/services/services.js";
 
 const { texts } = await readSeedFiles(SEED_FOLDER);
 const catalogue = toCatalogue(prepareSeed(texts));
-const service = createScenarioService(catalogue, createEstimationService(catalogue));
+const { scenarios: service } = servicesFor(catalogue);
 const scenarios = catalogue.scenarios.rows;
 
 function textsOf(scenario: ScenarioRow): string[] {

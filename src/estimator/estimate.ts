@@ -1,3 +1,5 @@
+import type { Consumer, ExtraConsumers } from "./consumers/consumers.types.js";
+import { layOutConsumers } from "./consumers/lay-out-consumers.js";
 import type {
   CalculationStep,
   Device,
@@ -7,6 +9,7 @@ import type {
   MemoryEstimate,
   RuntimeRequest,
 } from "./estimate.types.js";
+import { EstimateError } from "./estimate-error.js";
 import { largestFittingContext } from "./fit/largest-context.js";
 import { layOutExllama } from "./runtimes/exllama/lay-out-exllama.js";
 import { layOutLlamaCpp } from "./runtimes/llama-cpp/lay-out-llama-cpp.js";
@@ -30,8 +33,14 @@ export function estimate(request: EstimateRequest): MemoryEstimate {
 /** Memory of one request over so many of one device. */
 export type EqualSets = (device: Device, count: number) => MemoryEstimate;
 
-/** Runtimes whose budgets follow the devices' capacity: each kind of device is laid out for itself. */
-const BUDGETED: ReadonlySet<RuntimeRequest["kind"]> = new Set(["vllm", "sglang", "tensorrt-llm"]);
+/** Runtimes whose budgets or placement follow the devices' capacity: each kind of device is laid out for itself. */
+const BUDGETED: ReadonlySet<RuntimeRequest["kind"]> = new Set([
+  "vllm",
+  "sglang",
+  "tensorrt-llm",
+  "transformers",
+  "exllama",
+]);
 
 /**
  * Estimates of one request over sets of equal devices. Where a runtime keeps to no budget, equal devices share alike
@@ -41,7 +50,7 @@ export function createEqualSets(request: EstimateRequest): EqualSets {
   if (BUDGETED.has(request.runtime.kind)) {
     return (device, count) => estimate({ ...request, devices: new Array<Device>(count).fill(device) });
   }
-  const layouts = new Map<number, MemoryLayout>();
+  const layouts = new Map<number, WholeLayout>();
   return (device, count) => {
     let layout = layouts.get(count);
     if (layout === undefined) {
@@ -53,7 +62,7 @@ export function createEqualSets(request: EstimateRequest): EqualSets {
   };
 }
 
-function describe(request: EstimateRequest, memory: MemoryLayout): MemoryEstimate {
+function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate {
   const fits = fitsDevices(request, memory.devices);
   let maxContextTokens: number | null | undefined;
   let steps: CalculationStep[] | undefined;
@@ -61,11 +70,19 @@ function describe(request: EstimateRequest, memory: MemoryLayout): MemoryEstimat
     weights: memory.weights,
     kvCache: { bytes: memory.cacheBytes, bytesPerToken: memory.cacheBytesPerToken, groups: memory.cacheGroups },
     devices: memory.devices,
-    host: { ...memory.host, total: memory.host.weights + memory.host.kvCache + memory.host.compute },
+    host: {
+      ...memory.host,
+      total:
+        memory.host.weights +
+        memory.host.kvCache +
+        memory.host.compute +
+        sum(memory.consumers, (consumer) => consumer.hostBytes),
+    },
     compute: sum(memory.devices, (device) => device.compute),
     overhead: sum(memory.devices, (device) => device.overhead),
     total: sum(memory.devices, (device) => device.total),
     pool: memory.pool,
+    consumers: memory.consumers,
     fits,
     // Both take work of their own and are not always asked for.
     get maxContextTokens() {
@@ -73,15 +90,47 @@ function describe(request: EstimateRequest, memory: MemoryLayout): MemoryEstimat
       return maxContextTokens;
     },
     get steps() {
-      steps ??= memory.steps();
+      steps ??= [...memory.steps(), ...memory.consumers.map(({ step }) => step)];
       return steps;
     },
     warnings: [...listWarnings(request), ...memory.warnings()],
   };
 }
 
+/** A model as its runtime lays it out, and what else takes memory there. */
+interface WholeLayout extends MemoryLayout {
+  consumers: Consumer[];
+}
+
+function layOut(request: EstimateRequest): WholeLayout {
+  const layout = layOutModel(request);
+  return request.extras === undefined ? { ...layout, consumers: [] } : addConsumers(request, request.extras, layout);
+}
+
+function addConsumers(request: EstimateRequest, extras: ExtraConsumers, layout: MemoryLayout): WholeLayout {
+  const layersByDevice = layout.devices.map((device) => device.layers);
+  const consumers = blameExtras(() => layOutConsumers(request, extras, { layersByDevice, layOut: layOutModel }));
+  const devices = layout.devices.map((memory) => {
+    const bytes = sum(consumers, ({ bytesByDevice }) => bytesByDevice[memory.index] ?? 0);
+    return { ...memory, extras: bytes, total: memory.total + bytes };
+  });
+  return { ...layout, devices, consumers };
+}
+
+/** Problems of a consumer are told under `extras`. */
+function blameExtras<T>(layOutThem: () => T): T {
+  try {
+    return layOutThem();
+  } catch (error) {
+    if (error instanceof EstimateError) {
+      throw new EstimateError(error.message, ["extras", ...error.path], error.code);
+    }
+    throw error;
+  }
+}
+
 /** Every runtime by the kind of its request. */
-function layOut(request: EstimateRequest): MemoryLayout {
+function layOutModel(request: EstimateRequest): MemoryLayout {
   const { runtime } = request;
   switch (runtime.kind) {
     case "llama-cpp":

@@ -1,4 +1,5 @@
 import type { Architecture, TensorRole } from "./architecture/architecture.js";
+import type { Consumer, ExtraConsumers } from "./consumers/consumers.types.js";
 import type { QuantScheme } from "./quantization/scheme.js";
 import type { ExllamaConstants, ExllamaSettings } from "./runtimes/exllama/exllama.types.js";
 import type { MlxConstants, MlxSettings } from "./runtimes/mlx/mlx.types.js";
@@ -20,6 +21,8 @@ export interface EstimateRequest {
   runtime: RuntimeRequest;
   /** Devices to lay the model out on, in order; one device without limit if absent. */
   devices?: Device[];
+  /** What else takes memory there: adapters, a draft model, towers, a display. */
+  extras?: ExtraConsumers;
 }
 
 /** Storage of one K or V entry: `blockBytes` for each `blockElements` values. */
@@ -100,6 +103,8 @@ export interface MemoryParts {
 export interface DeviceMemory extends MemoryParts {
   index: number;
   device: Device;
+  /** What consumers beside the model take here; 0 if absent. Part of `total`. */
+  extras?: number;
   total: number;
   /** Whole layers placed here, the output layer not counted. */
   layers: number;
@@ -163,6 +168,8 @@ export interface MemoryEstimate {
   overhead: number;
   total: number;
   pool: CachePool | null;
+  /** What takes memory beside the model, as asked for. */
+  consumers: Consumer[];
   fits: boolean | null;
   maxContextTokens: number | null;
   steps: CalculationStep[];

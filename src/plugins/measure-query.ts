@@ -41,6 +41,12 @@ const fieldCosts: Readonly<Record<string, number>> = {
   "Scenario.explanation": 10,
   "Scenario.verdict": 10,
   "Scenario.faq": 10,
+  "Measurement.estimate": 10,
+  "Measurement.comparisons": 10,
+  "Measurement.error": 10,
+  // Every measurement of memory, compared once per version of the catalogue.
+  "Query.accuracy": 500,
+  "Estimate.accuracy": 2,
   "Scenario.hardware": 200,
   "Estimate.hardware": 200,
 };

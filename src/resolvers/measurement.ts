@@ -1,5 +1,6 @@
 import { encodeGlobalId } from "../services/catalogue/global-ids.js";
 import { findRow, requireRow } from "../services/catalogue/relations.js";
+import { mainError } from "../services/evidence/report.js";
 import type { MeasurementResolvers } from "./types.generated.js";
 
 export const Measurement: MeasurementResolvers = {
@@ -9,4 +10,8 @@ export const Measurement: MeasurementResolvers = {
   quantFormat: (measurement, _, { catalogue }) => findRow(catalogue.quantFormats, measurement.quantFormatId),
   gpu: (measurement, _, { catalogue }) => findRow(catalogue.gpus, measurement.gpuId),
   context: (measurement) => measurement.contextTokens,
+  estimate: (measurement, _, { services }) => services.estimation.estimateMeasurement(measurement),
+  comparisons: (measurement, _, { services }) => services.evidence.of(measurement).comparisons,
+  error: (measurement, _, { services }) => mainError(services.evidence.of(measurement)),
+  notComparedBecause: (measurement, _, { services }) => services.evidence.of(measurement).reason,
 };

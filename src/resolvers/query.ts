@@ -9,6 +9,7 @@ import { scenarioList } from "../services/catalogue/lists/scenarios.js";
 import { systemList } from "../services/catalogue/lists/systems.js";
 import { findNode, findNodes } from "../services/catalogue/nodes.js";
 import { estimateEach } from "../services/estimation/outcomes.js";
+import { findAccuracy } from "../services/evidence/find-accuracy.js";
 import type { QueryResolvers } from "./types.generated.js";
 
 export const Query: QueryResolvers = {
@@ -31,6 +32,8 @@ export const Query: QueryResolvers = {
   scenarios: (_, args, { catalogue }) => listRows(scenarioList, catalogue.scenarios.rows, args, catalogue),
   measurement: (_, { slug }, { catalogue }) => catalogue.measurements.bySlug.get(slug) ?? null,
   measurements: (_, args, { catalogue }) => listRows(measurementList, catalogue.measurements.rows, args, catalogue),
+
+  accuracy: (_, { filter }, { catalogue, services }) => findAccuracy(services.evidence, filter ?? {}, catalogue),
 
   node: (_, { id }, { catalogue }) => findNode(catalogue, id),
   nodes: (_, { ids }, { catalogue }) => findNodes(catalogue, ids),

@@ -1,11 +1,13 @@
 import type { Catalogue } from "../data/catalogue.js";
 import { createEstimationService } from "./estimation/estimation.js";
 import type { EstimationService } from "./estimation/types.js";
+import { createEvidenceService, type EvidenceService } from "./evidence/evidence.js";
 import { createScenarioService, type ScenarioService } from "./scenarios/scenarios.js";
 
 /** What resolvers call, over one version of the catalogue. */
 export interface Services {
   estimation: EstimationService;
+  evidence: EvidenceService;
   scenarios: ScenarioService;
 }
 
@@ -15,8 +17,9 @@ const servicesOf = new WeakMap<Catalogue, Services>();
 export function servicesFor(catalogue: Catalogue): Services {
   let services = servicesOf.get(catalogue);
   if (services === undefined) {
-    const estimation = createEstimationService(catalogue);
-    services = { estimation, scenarios: createScenarioService(catalogue, estimation) };
+    const evidence = createEvidenceService(catalogue);
+    const estimation = createEstimationService(catalogue, evidence);
+    services = { estimation, evidence, scenarios: createScenarioService(catalogue, estimation) };
     servicesOf.set(catalogue, services);
   }
   return services;

@@ -1,23 +1,27 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { GpuRow, ScenarioRow } from "../../data/rows.js";
+import type { GpuRow, ModelFileRow, ScenarioRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import { estimate as estimateMemory } from "../../estimator/estimate.js";
 import type { DeviceMemory, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
+import { classifyAttention } from "../catalogue/rules/model-columns.js";
+import type { EvidenceService, Interval } from "../evidence/evidence.js";
 import { createHardwareSearch } from "./hardware-search.js";
 import { inputPathOf } from "./input-path.js";
 import { resolveRequest } from "./request.js";
 import type { ArgumentPath, DeviceEstimateModel, EstimateInput, EstimateModel, EstimationService } from "./types.js";
 
 /** Builds the estimation service over one version of the catalogue. */
-export function createEstimationService(catalogue: Catalogue): EstimationService {
+export function createEstimationService(catalogue: Catalogue, evidence: EvidenceService): EstimationService {
   const ofScenarios = new Map<string, EstimateModel>();
   const search = createHardwareSearch(catalogue);
 
   function estimate(input: EstimateInput, path: ArgumentPath): EstimateModel {
-    const { request, gpus, runtime } = resolveRequest(input, path, catalogue);
+    const { request, gpus, runtime, file } = resolveRequest(input, path, catalogue);
     try {
-      return describeEstimate(request, estimateMemory(request), gpus, runtime.slug, catalogue.version);
+      const memory = estimateMemory(request);
+      const interval = () => evidence.intervalOf(memory.total, runtime, classifyAttention(request.architecture));
+      return describeEstimate({ request, gpus, runtime: runtime.slug, file }, memory, interval, catalogue.version);
     } catch (error) {
       if (error instanceof EstimateError)
         throw new BadUserInputError(error.message, [...path, ...inputPathOf(error.path)]);
@@ -33,6 +37,18 @@ export function createEstimationService(catalogue: Catalogue): EstimationService
       const result = estimate(scenarioInput(scenario, catalogue), []);
       ofScenarios.set(scenario.id, result);
       return result;
+    },
+    estimateMeasurement(measurement) {
+      const { run, runtime, attention } = evidence.of(measurement);
+      if (run === null || attention === null) return null;
+      const { request, gpus } = run.reading;
+      const interval = () => evidence.intervalOf(run.estimate.total, runtime, attention, measurement);
+      return describeEstimate(
+        { request, gpus, runtime: runtime.slug, file: null },
+        run.estimate,
+        interval,
+        catalogue.version,
+      );
     },
     findHardware: search.findAll,
     smallestSet: search.smallestSet,
@@ -53,13 +69,23 @@ function scenarioInput(scenario: ScenarioRow, catalogue: Catalogue): EstimateInp
   };
 }
 
+/** What was estimated, with the catalogue's rows behind it. */
+interface EstimatedRun {
+  request: EstimateRequest;
+  gpus: readonly GpuRow[];
+  /** Slug of the runtime's row. */
+  runtime: string;
+  file: ModelFileRow | null;
+}
+
+/** An estimate in the words of the API. */
 function describeEstimate(
-  request: EstimateRequest,
+  run: EstimatedRun,
   memory: MemoryEstimate,
-  gpus: readonly GpuRow[],
-  runtime: string,
+  intervalOf: () => Interval,
   catalogVersion: number,
 ): EstimateModel {
+  const { request, gpus, runtime, file } = run;
   return {
     request,
     runtime,
@@ -69,7 +95,8 @@ function describeEstimate(
       parameters: memory.weights.parameters,
       activeParameters: memory.weights.activeParameters,
       bitsPerWeight: memory.weights.bitsPerWeight,
-      basis: request.scheme.kind === "average" ? "BITS_PER_WEIGHT" : "TENSOR_TYPES",
+      basis: file !== null ? "PUBLISHED_FILE" : request.scheme.kind === "average" ? "BITS_PER_WEIGHT" : "TENSOR_TYPES",
+      file,
       byTensorType: memory.weights.byTensorType.map(({ bytes, ...share }) => ({ ...share, size: bytes })),
       byRole: memory.weights.byRole.map(({ bytes, ...share }) => ({ ...share, size: bytes })),
     },
@@ -80,14 +107,22 @@ function describeEstimate(
     },
     compute: memory.compute,
     overhead: memory.overhead,
+    extras: memory.consumers.map(({ kind, bytesByDevice, hostBytes }) => ({
+      kind,
+      size: bytesByDevice.reduce((sum, bytes) => sum + bytes, 0),
+      host: hostBytes,
+    })),
+    pool: memory.pool && { ...memory.pool, perDevice: memory.pool.bytesPerDevice },
     devices: memory.devices.map((device) => describeDeviceMemory(device, gpus[device.index] ?? null)),
     host: memory.host,
     fits: memory.fits,
     get maxContext() {
       return memory.maxContextTokens;
     },
-    // No measurement backs this estimate yet, so its interval is the estimate itself.
-    accuracy: { measurements: 0, medianError: null, p95Error: null, low: memory.total, high: memory.total },
+    // Compares measurements on first use, which takes longer than the estimate.
+    get accuracy() {
+      return intervalOf();
+    },
     get steps() {
       return memory.steps;
     },
@@ -106,6 +141,7 @@ export function describeDeviceMemory(memory: DeviceMemory, gpu: GpuRow | null): 
     kvCache: memory.kvCache,
     compute: memory.compute,
     overhead: memory.overhead,
+    extras: memory.extras ?? 0,
     total: memory.total,
     capacity: capacityBytes,
     free: capacityBytes === null ? null : capacityBytes - memory.total,

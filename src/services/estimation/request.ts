@@ -1,33 +1,24 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { GpuRow, KvCacheTypeRow, RuntimeRow } from "../../data/rows.js";
+import type { GpuRow, KvCacheTypeRow, ModelFileRow, ModelRow, RuntimeRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import type { Architecture } from "../../estimator/architecture/architecture.js";
 import { ConfigError } from "../../estimator/architecture/config-error.js";
 import { architectureFromConfig } from "../../estimator/architecture/from-config.js";
 import { parseConfigText } from "../../estimator/architecture/parse-config-text.js";
-import type { CacheType, EstimateRequest, LlamaCppSettings, RuntimeRequest } from "../../estimator/estimate.types.js";
+import type { ExtraConsumers } from "../../estimator/consumers/consumers.types.js";
+import type { CacheType, EstimateRequest } from "../../estimator/estimate.types.js";
+import type { QuantScheme } from "../../estimator/quantization/scheme.js";
 import { decodeGlobalId } from "../catalogue/global-ids.js";
 import { requireBySlug } from "../catalogue/suggestions.js";
 import { resolveHardware } from "./devices.js";
-import type { ArgumentPath, EstimateInput, LlamaCppInput, ModelRef, RuntimeInput } from "./types.js";
+import { resolveRuntime } from "./runtimes.js";
+import { CHECKPOINT, checkpointStorage, resolveStorage, type Storage } from "./storage.js";
+import type { ArgumentPath, EstimateInput, ExtrasInput, ModelRef } from "./types.js";
 
-/** Runtimes this service estimates for, by the slug of their rows. */
-const LLAMA_CPP = "llama-cpp";
+/** The rule of thumb takes any type of cache. */
 const RULE_OF_THUMB = "rule-of-thumb";
 
-/** llama.cpp's own defaults (common/common.h), the same as the defaults in the schema. */
-const LLAMA_CPP_DEFAULTS: LlamaCppInput = {
-  ubatchSize: 512,
-  batchSize: 2048,
-  flashAttention: true,
-  kvUnified: true,
-  swaFull: false,
-  cpuMoeLayers: 0,
-  splitMode: "LAYER",
-};
-
-/** Above this share the rule of thumb is a slip, such as 10 for 10%. */
-const MAX_RULE_OF_THUMB_OVERHEAD = 5;
+const BYTES_PER_MIB = 2 ** 20;
 
 /** An estimator's request and the catalogue's cards behind its devices. */
 export interface ResolvedRequest {
@@ -35,6 +26,8 @@ export interface ResolvedRequest {
   /** Card of each device; empty when no hardware was given. */
   gpus: readonly GpuRow[];
   runtime: RuntimeRow;
+  /** The published file whose size was taken. */
+  file: ModelFileRow | null;
 }
 
 /**
@@ -43,8 +36,8 @@ export interface ResolvedRequest {
  * @throws BadUserInputError with the path of the value at fault
  */
 export function resolveRequest(input: EstimateInput, path: ArgumentPath, catalogue: Catalogue): ResolvedRequest {
-  const architecture = resolveModel(input.model, [...path, "model"], catalogue);
-  const quantFormat = requireBySlug(catalogue.quantFormats, input.quant, [...path, "quant"], "quantization format");
+  const model = resolveModel(input.model, [...path, "model"], catalogue);
+  const { scheme, file } = storageOf(model, input.quant, input.file, path, catalogue);
   requireCount(input.context, [...path, "context"], "The context", "tokens");
   requireCount(input.sequences, [...path, "sequences"], "The number of sequences", "sequences");
   const { runtime, request: runtimeRequest } = resolveRuntime(input.runtime ?? {}, [...path, "runtime"], catalogue);
@@ -53,89 +46,120 @@ export function resolveRequest(input: EstimateInput, path: ArgumentPath, catalog
   const hardware = input.hardware
     ? resolveHardware(input.hardware, [...path, "hardware"], catalogue, runtime)
     : undefined;
+  const request: EstimateRequest = {
+    architecture: model.architecture,
+    scheme,
+    contextTokens: input.context,
+    sequences: input.sequences,
+    runtime: runtimeRequest,
+    ...(cacheTypeK && { cacheTypeK }),
+    ...(cacheTypeV && { cacheTypeV }),
+    ...(hardware && { devices: hardware.devices }),
+  };
+  const extras = input.extras ? resolveExtras(input.extras, request, [...path, "extras"], catalogue) : undefined;
   return {
-    request: {
-      architecture,
-      scheme: quantFormat.scheme,
-      contextTokens: input.context,
-      sequences: input.sequences,
-      runtime: runtimeRequest,
-      ...(cacheTypeK && { cacheTypeK }),
-      ...(cacheTypeV && { cacheTypeV }),
-      ...(hardware && { devices: hardware.devices }),
-    },
+    request: { ...request, ...(extras && { extras }) },
     gpus: hardware?.gpus ?? [],
     runtime,
+    file,
   };
 }
 
-function resolveModel(ref: ModelRef, path: ArgumentPath, catalogue: Catalogue): Architecture {
+/** A model of the catalogue, or one described by a pasted config. */
+interface ResolvedModel {
+  architecture: Architecture;
+  row: ModelRow | null;
+  /** Storage that a pasted config names itself. */
+  checkpoint: (() => QuantScheme) | null;
+}
+
+function resolveModel(ref: ModelRef, path: ArgumentPath, catalogue: Catalogue): ResolvedModel {
   if (typeof ref.slug === "string") {
-    return requireBySlug(catalogue.models, ref.slug, [...path, "slug"], "model").architecture;
+    return ofRow(requireBySlug(catalogue.models, ref.slug, [...path, "slug"], "model"));
   }
   if (typeof ref.id === "string") {
     const id = decodeGlobalId(ref.id);
     const model = id?.type === "Model" ? catalogue.models.byId.get(id.id) : undefined;
     if (!model) throw new BadUserInputError(`There is no model with the id "${ref.id}".`, [...path, "id"]);
-    return model.architecture;
+    return ofRow(model);
   }
   return readConfig(ref.huggingFaceConfig, [...path, "huggingFaceConfig"]);
 }
 
+function ofRow(row: ModelRow): ResolvedModel {
+  return { architecture: row.architecture, row, checkpoint: null };
+}
+
+function storageOf(
+  { row, checkpoint }: ResolvedModel,
+  quant: string,
+  file: string | null | undefined,
+  path: ArgumentPath,
+  catalogue: Catalogue,
+): Storage {
+  if (quant !== CHECKPOINT) return resolveStorage(quant, file, row, path, catalogue);
+  if (checkpoint !== null) return { scheme: checkpoint(), file: null };
+  throw new BadUserInputError(
+    `Only a pasted config says how its checkpoint is stored; name a quantization format instead of "${CHECKPOINT}".`,
+    [...path, "quant"],
+  );
+}
+
 /** Descriptions read from pasted configs, kept as long as their text is asked for again and again. */
 const CONFIGS_KEPT = 200;
-const readConfigs = new Map<string, Architecture>();
+const readConfigs = new Map<string, ResolvedModel>();
 
-function readConfig(config: unknown, path: ArgumentPath): Architecture {
+function readConfig(config: unknown, path: ArgumentPath): ResolvedModel {
   const text = typeof config === "string" ? config : (JSON.stringify(config) ?? "");
   const known = readConfigs.get(text);
   if (known) return known;
   try {
-    const architecture = architectureFromConfig(parseConfigText(text));
+    const parsed = parseConfigText(text);
+    let scheme: QuantScheme | undefined;
+    const model: ResolvedModel = {
+      architecture: architectureFromConfig(parsed),
+      row: null,
+      checkpoint: () => {
+        scheme ??= checkpointStorage(parsed, [...path, "quantization_config"]);
+        return scheme;
+      },
+    };
     if (readConfigs.size >= CONFIGS_KEPT) readConfigs.delete(readConfigs.keys().next().value ?? "");
-    readConfigs.set(text, architecture);
-    return architecture;
+    readConfigs.set(text, model);
+    return model;
   } catch (error) {
     if (error instanceof ConfigError) throw new BadUserInputError(error.message, [...path, ...error.path.map(String)]);
     throw error;
   }
 }
 
-function resolveRuntime(
-  input: RuntimeInput,
+/** What stands beside the model. A draft model runs in the same engine, with as many sequences. */
+function resolveExtras(
+  input: ExtrasInput,
+  { contextTokens, sequences, runtime }: EstimateRequest,
   path: ArgumentPath,
   catalogue: Catalogue,
-): { runtime: RuntimeRow; request: RuntimeRequest } {
-  if (input.ruleOfThumb) {
-    const { overhead } = input.ruleOfThumb;
-    if (!(overhead >= 0 && overhead <= MAX_RULE_OF_THUMB_OVERHEAD)) {
-      throw new BadUserInputError(
-        `The overhead is a share of weights and cache from 0 to ${MAX_RULE_OF_THUMB_OVERHEAD}, such as 0.1 for 10%; it was ${overhead}.`,
-        [...path, "ruleOfThumb", "overhead"],
-      );
-    }
-    return { runtime: requireRuntime(RULE_OF_THUMB, catalogue), request: { kind: "rule-of-thumb", overhead } };
-  }
-  const settings = { ...LLAMA_CPP_DEFAULTS, ...input.llamaCpp };
+): ExtraConsumers {
+  const { lora, draftModel, predictionHead, vision, displayReserveMib } = input;
+  const draft = draftModel && resolveDraft(draftModel, [...path, "draftModel"], catalogue);
   return {
-    runtime: requireRuntime(LLAMA_CPP, catalogue),
-    request: { kind: "llama-cpp", settings: withoutNulls(settings) },
+    ...(lora && { lora: { ...lora } }),
+    ...(draft && {
+      draftModel: { request: { ...draft, contextTokens: draftModel?.context ?? contextTokens, sequences, runtime } },
+    }),
+    ...(predictionHead && { predictionHead: { ...predictionHead } }),
+    ...(vision && { vision: { ...vision } }),
+    displayReserveBytes: displayReserveMib * BYTES_PER_MIB,
   };
 }
 
-/** An input's null means the same as its absence. */
-function withoutNulls({ outputRows, gpuLayers, ...settings }: LlamaCppInput): LlamaCppSettings {
-  return {
-    ...settings,
-    ...(typeof outputRows === "number" && { outputRows }),
-    ...(typeof gpuLayers === "number" && { gpuLayers }),
-  };
-}
-
-function requireRuntime(slug: string, catalogue: Catalogue): RuntimeRow {
-  const runtime = catalogue.runtimes.bySlug.get(slug);
-  if (!runtime) throw new Error(`the catalogue has no runtime "${slug}"`);
-  return runtime;
+function resolveDraft(
+  { model: ref, quant }: { model: ModelRef; quant: string },
+  path: ArgumentPath,
+  catalogue: Catalogue,
+): Pick<EstimateRequest, "architecture" | "scheme"> {
+  const model = resolveModel(ref, [...path, "model"], catalogue);
+  return { architecture: model.architecture, scheme: storageOf(model, quant, null, path, catalogue).scheme };
 }
 
 function resolveCacheType(

@@ -1,5 +1,6 @@
-import type { GpuRow, ScenarioRow, SystemRow } from "../../data/rows.js";
+import type { GpuRow, MeasurementRow, ModelFileRow, ScenarioRow, SystemRow } from "../../data/rows.js";
 import type { TensorRole } from "../../estimator/architecture/architecture.js";
+import type { ConsumerKind } from "../../estimator/consumers/consumers.types.js";
 import type { CalculationStep, EstimateRequest, EstimateWarning, KvCacheKind } from "../../estimator/estimate.types.js";
 
 /** Where in a field's arguments a value stands, list indices as decimal strings: `["inputs", "1", "quant"]`. */
@@ -25,9 +26,61 @@ export interface LlamaCppInput {
   splitMode: "NONE" | "LAYER" | "ROW";
 }
 
+/** Settings of an engine whose constants change from version to version; the newest one described if absent. */
+export interface VersionedInput {
+  version?: string | null | undefined;
+}
+
+/** How a serving engine splits a model over devices. */
+export interface ParallelInput extends VersionedInput {
+  tensorParallel: number;
+  pipelineParallel: number;
+  expertParallel: boolean;
+}
+
+/** The schema's VllmInput with its defaults filled in; the same for the inputs below. */
+export interface VllmInput extends ParallelInput {
+  gpuMemoryUtilization?: number | null | undefined;
+  maxNumBatchedTokens?: number | null | undefined;
+  maxNumSeqs?: number | null | undefined;
+  enforceEager: boolean;
+}
+
+export interface SglangInput extends ParallelInput {
+  dataParallelAttention: boolean;
+  memFractionStatic?: number | null | undefined;
+  chunkedPrefillSize?: number | null | undefined;
+  cudaGraphMaxBatch?: number | null | undefined;
+}
+
+export interface TensorrtLlmInput extends ParallelInput {
+  freeGpuMemoryFraction?: number | null | undefined;
+  maxNumTokens?: number | null | undefined;
+  maxBatchSize?: number | null | undefined;
+}
+
+export interface TransformersInput extends VersionedInput {
+  prefillTokens?: number | null | undefined;
+  attention: "EAGER" | "SDPA" | "FLASH_ATTENTION_2";
+}
+
+export interface MlxInput extends VersionedInput {
+  prefillStepSize?: number | null | undefined;
+}
+
+export interface ExllamaInput extends VersionedInput {
+  chunkSize?: number | null | undefined;
+}
+
 /** Exactly one key is set. */
 export interface RuntimeInput {
   llamaCpp?: LlamaCppInput | null | undefined;
+  vllm?: VllmInput | null | undefined;
+  sglang?: SglangInput | null | undefined;
+  tensorrtLlm?: TensorrtLlmInput | null | undefined;
+  transformers?: TransformersInput | null | undefined;
+  mlx?: MlxInput | null | undefined;
+  exllama?: ExllamaInput | null | undefined;
   ruleOfThumb?: { overhead: number } | null | undefined;
 }
 
@@ -37,16 +90,35 @@ export interface HardwareInput {
   system?: string | null | undefined;
 }
 
+/** What takes memory beside the model; see the estimator's ExtraConsumers. */
+export interface ExtrasInput {
+  lora?:
+    | {
+        rank: number;
+        adapters: number;
+        matrices: "QUERY_VALUE" | "ATTENTION" | "DENSE" | "ALL_LINEAR";
+        bytesPerValue: number;
+      }
+    | null
+    | undefined;
+  draftModel?: { model: ModelRef; quant: string; context?: number | null | undefined } | null | undefined;
+  predictionHead?: { draftTokens: number } | null | undefined;
+  vision?: { storage: "F16" | "BF16" | "Q8_0" | "F32"; flashAttention: boolean } | null | undefined;
+  displayReserveMib: number;
+}
+
 /** The schema's EstimateInput with its defaults filled in. */
 export interface EstimateInput {
   model: ModelRef;
   quant: string;
+  file?: string | null | undefined;
   context: number;
   sequences: number;
   cacheTypeK?: string | null | undefined;
   cacheTypeV?: string | null | undefined;
   runtime?: RuntimeInput | null | undefined;
   hardware?: HardwareInput | null | undefined;
+  extras?: ExtrasInput | null | undefined;
 }
 
 /** How the weights are known, best first. */
@@ -65,6 +137,7 @@ export interface EstimateModel {
     activeParameters: number;
     bitsPerWeight: number;
     basis: WeightsBasis;
+    file: ModelFileRow | null;
     byTensorType: readonly { type: string; tensors: number; size: number }[];
     byRole: readonly { role: TensorRole; parameters: number; size: number }[];
   };
@@ -75,6 +148,8 @@ export interface EstimateModel {
   };
   compute: number;
   overhead: number;
+  extras: readonly { kind: ConsumerKind; size: number; host: number }[];
+  pool: { perDevice: number; tokens: number; blockTokens: number; maxConcurrency: number } | null;
   devices: readonly DeviceEstimateModel[];
   host: { weights: number; kvCache: number; compute: number; total: number };
   fits: boolean | null;
@@ -92,6 +167,7 @@ export interface DeviceEstimateModel {
   kvCache: number;
   compute: number;
   overhead: number;
+  extras: number;
   total: number;
   capacity: number | null;
   free: number | null;
@@ -145,6 +221,8 @@ export interface EstimationService {
   estimate(input: EstimateInput, path: ArgumentPath): EstimateModel;
   /** The estimate of a saved scenario, computed once per catalogue version. */
   estimateScenario(scenario: ScenarioRow): EstimateModel;
+  /** The estimate of a measured run; null where it cannot be made. Its interval leaves the measurement itself out. */
+  estimateMeasurement(measurement: MeasurementRow): EstimateModel | null;
   /**
    * All hardware of the catalogue (archived rows left out) that fits: for each card the smallest set of equal
    * ones whose fullest card fits, and every system as it is. In no particular order.

@@ -5,7 +5,7 @@ import { createScope, describeEstimate, describeFit, type ScenarioFacts } from "
 const GIB = 2 ** 30;
 
 function device(total: number, capacity: number | null) {
-  const parts = { weights: total - 2 * GIB, kvCache: GIB, compute: GIB, overhead: 0 };
+  const parts = { weights: total - 2 * GIB, kvCache: GIB, compute: GIB, overhead: 0, extras: 0 };
   return {
     index: 0,
     gpu: null,
@@ -42,6 +42,7 @@ const estimate = {
   },
   compute: 2 * GIB,
   overhead: 0,
+  extras: [],
   devices: [device(20 * GIB, 24 * GIB), device(10 * GIB, 24 * GIB)],
   host: { weights: GIB, kvCache: 0, compute: GIB, total: 2 * GIB },
   fits: true,

@@ -1,0 +1,118 @@
+import type { Catalogue } from "../../data/catalogue.js";
+import type { ModelFileRow, ModelRow, QuantFormatRow } from "../../data/rows.js";
+import { BadUserInputError } from "../../errors.js";
+import type { Architecture } from "../../estimator/architecture/architecture.js";
+import { schemeFromConfig } from "../../estimator/quantization/checkpoint-scheme.js";
+import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
+import type { QuantScheme } from "../../estimator/quantization/scheme.js";
+import { storeTensors } from "../../estimator/quantization/store-tensors.js";
+import { listTensors } from "../../estimator/tensors/list-tensors.js";
+import { filesOfModel } from "../catalogue/relations.js";
+import { requireBySlug } from "../catalogue/suggestions.js";
+import type { ArgumentPath } from "./types.js";
+
+/** Stands for the storage that a pasted config names itself. */
+export const CHECKPOINT = "checkpoint";
+
+/** How the weights of an estimate are stored, and the published file that says how large they are. */
+export interface Storage {
+  scheme: QuantScheme;
+  file: ModelFileRow | null;
+}
+
+/**
+ * What a file holds beside its tensors is the tokenizer: 64 bytes or so a token and its merges (a GGUF's tokenizer of
+ * 262,144 tokens takes 15 MB, a repository's tokenizer.json up to 33 MB). A file larger than its tensors by no more
+ * than this holds exactly the tensors that the format's rule lists.
+ */
+const TOKENIZER_BYTES_PER_TOKEN = 130;
+
+/**
+ * The storage of a model's weights in a format: by the format's rule, and by the exact size of a published file where
+ * the catalogue has one (or one is named).
+ *
+ * @throws BadUserInputError for a format or file that is not known, or a file of another model or format
+ */
+export function resolveStorage(
+  quant: string,
+  file: string | null | undefined,
+  model: ModelRow | null,
+  path: ArgumentPath,
+  catalogue: Catalogue,
+): Storage {
+  const quantFormat = requireBySlug(catalogue.quantFormats, quant, [...path, "quant"], "quantization format");
+  const published = resolveFile(file, model, quantFormat, [...path, "file"], catalogue);
+  if (published === null || model === null) return { scheme: quantFormat.scheme, file: null };
+  return { scheme: schemeOfFile(published, model, quantFormat.scheme), file: published };
+}
+
+function resolveFile(
+  slug: string | null | undefined,
+  model: ModelRow | null,
+  quantFormat: QuantFormatRow,
+  path: ArgumentPath,
+  catalogue: Catalogue,
+): ModelFileRow | null {
+  if (slug == null) {
+    if (model === null) return null;
+    const isUsable = (row: ModelFileRow) => row.archivedAt === null && row.quantFormatId === quantFormat.id;
+    return filesOfModel(catalogue.modelFiles, model.id).find(isUsable) ?? null;
+  }
+  const file = requireBySlug(catalogue.modelFiles, slug, path, "published file");
+  if (file.modelId !== model?.id) {
+    throw new BadUserInputError(`The file ${slug} is not one of the model asked for.`, path);
+  }
+  if (file.quantFormatId !== null && file.quantFormatId !== quantFormat.id) {
+    throw new BadUserInputError(`The file ${slug} is not in the format ${quantFormat.slug}.`, path);
+  }
+  return file;
+}
+
+/** Schemes by file and by the scheme they are made from, so that estimates of one file share their work. */
+const schemesOfFiles = new WeakMap<ModelFileRow, WeakMap<QuantScheme, QuantScheme>>();
+
+function schemeOfFile(file: ModelFileRow, { architecture }: ModelRow, scheme: QuantScheme): QuantScheme {
+  const ofFile = schemesOfFiles.get(file) ?? new WeakMap<QuantScheme, QuantScheme>();
+  schemesOfFiles.set(file, ofFile);
+  let made = ofFile.get(scheme);
+  if (made === undefined) {
+    made = withPublishedSize(file.sizeBytes, architecture, scheme);
+    ofFile.set(scheme, made);
+  }
+  return made;
+}
+
+function withPublishedSize(fileBytes: number, architecture: Architecture, scheme: QuantScheme): QuantScheme {
+  const bytes = storeTensors(architecture, listTensors(architecture), scheme).reduce(
+    (sum, stored) => sum + stored.bytes,
+    0,
+  );
+  const tokenizer = architecture.vocabularySize * TOKENIZER_BYTES_PER_TOKEN;
+  const rest = fileBytes - bytes;
+  return rest >= 0 && rest <= tokenizer
+    ? scheme
+    : { ...scheme, publishedBytes: Math.max(1, fileBytes - tokenizer / 2) };
+}
+
+/**
+ * The storage that a pasted config.json names in its quantization_config; 16 bits where it names none.
+ *
+ * @throws BadUserInputError for a method that is not known
+ */
+export function checkpointStorage(config: unknown, path: ArgumentPath): QuantScheme {
+  try {
+    return schemeFromConfig(config) ?? SIXTEEN_BITS;
+  } catch (error) {
+    if (error instanceof QuantizationError) throw new BadUserInputError(error.message, path);
+    throw error;
+  }
+}
+
+const SIXTEEN_BITS: QuantScheme = {
+  kind: "uniform",
+  type: "bf16",
+  weightBits: 16,
+  scales: [],
+  quantizedRoles: [],
+  restBits: 16,
+};

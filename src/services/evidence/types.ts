@@ -1,0 +1,46 @@
+import type { GpuRow, MeasurementRow, ModelRow, QuantFormatRow, RuntimeRow } from "../../data/rows.js";
+import type { Device, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
+
+/** Parts of an estimate that measurements tell of. */
+export const ACCURACY_COMPONENTS = ["WEIGHTS", "KV_CACHE", "KV_POOL", "KV_TOKENS", "COMPUTE", "TOTAL"] as const;
+export type AccuracyComponent = (typeof ACCURACY_COMPONENTS)[number];
+
+/** One figure of a measurement, and where an estimate has the same. Bytes, or tokens for KV_TOKENS. */
+export interface MeasuredFigure {
+  component: AccuracyComponent;
+  measured: number;
+  /** Null where the estimate has no such figure. */
+  estimated: (estimate: MemoryEstimate) => number | null;
+}
+
+/** A measurement understood: what was run, and what was seen. */
+export interface Reading {
+  request: EstimateRequest;
+  /** Card of each device; empty where the source does not say. */
+  gpus: readonly GpuRow[];
+  figures: readonly MeasuredFigure[];
+}
+
+/** Why a measurement cannot be compared, in a sentence. */
+export interface Unreadable {
+  reason: string;
+}
+
+/** The rows that a measurement refers to, found. */
+export interface MeasuredRun {
+  measurement: MeasurementRow;
+  model: ModelRow;
+  runtime: RuntimeRow;
+  quantFormat: QuantFormatRow | null;
+  gpu: GpuRow | null;
+  /** The card as the runtime sees it; null where the source does not say which it was. */
+  device: Device | null;
+}
+
+/** An estimate's figure beside the measured one. `error` is relative, estimated / measured - 1. */
+export interface Comparison {
+  component: AccuracyComponent;
+  estimated: number;
+  measured: number;
+  error: number;
+}
