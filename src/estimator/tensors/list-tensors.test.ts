@@ -102,6 +102,10 @@ describe("parameters", () => {
     expect(nextTokenPrediction).toBe(11_610_068_224);
   });
 
+  it("of the first ChatGLM are 6,173,286,400, as its safetensors files hold", () => {
+    expect(countParameters(architectureOf("chatglm-6b")).total).toBe(6_173_286_400);
+  });
+
   it("do not count rope factors, which are tensors of the file all the same", () => {
     const architecture = architectureOf("meta-llama-3.1-8b");
     const factors = listTensors(architecture).filter(({ isParameter }) => !isParameter);

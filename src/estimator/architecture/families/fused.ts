@@ -3,6 +3,7 @@ import {
   assertDense,
   attentionBiases,
   feedForward,
+  feedForwardBiases,
   groupedAttention,
   headsOf,
   hiddenSizeOf,
@@ -72,6 +73,18 @@ const chatglmBlock = (config: ConfigReader): Block => {
       biases: config.flag("add_qkv_bias", false) ? ["q", "k", "v"] : [],
     }),
     feedForward(config, { fusedGateUp: true }),
+  );
+};
+
+/** The first ChatGLM: layer norms, biases throughout, a plain feed forward. llama.cpp does not load it. */
+const firstChatglmBlock = (config: ConfigReader): Block => {
+  const hiddenSize = hiddenSizeOf(config);
+  const size = config.size("inner_hidden_size");
+  return joinParts(
+    norms(hiddenSize, ["attn_norm", "ffn_norm"], true),
+    groupedAttention(config, { shape: { fusedQkv: true }, biases: ["q", "k", "v", "o"] }),
+    feedForward(config, { size, gated: false }),
+    feedForwardBiases(size, hiddenSize, false),
   );
 };
 
@@ -146,6 +159,10 @@ export const FUSED_FAMILIES: readonly Family[] = [
     modelTypes: ["chatglm"],
     architectures: ["ChatGLMModel", "ChatGLMForConditionalGeneration"],
     describe: (config) => {
+      if (config.has("inner_hidden_size")) {
+        const first = firstChatglmBlock(config);
+        return describeDecoder(config, { gguf: null, tiedByDefault: true, outputNormBias: true, layer: () => first });
+      }
       const block = chatglmBlock(config);
       return describeDecoder(config, {
         gguf: "chatglm",
