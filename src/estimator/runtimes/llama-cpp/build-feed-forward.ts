@@ -131,6 +131,9 @@ function route(layer: LayerContext, experts: Experts, x: GraphNode): { ids: Grap
   if (weighsChosen) {
     return { ids, weights: graph.view(graph.inPlace(flat), 1, used, n) };
   }
+  if (layer.context.habits.keepsExpertWeights) {
+    return { ids, weights: chosen };
+  }
   const total = graph.inPlace(graph.sumRows(flat));
   return { ids, weights: graph.view(graph.inPlace(flat, total), 1, used, n) };
 }

@@ -30,6 +30,8 @@ export interface GraphHabits {
   unrotatedEvery?: number;
   /** The indexer's weights are loaded, but it is neither run nor cached. */
   skipsIndexer?: boolean;
+  /** The chosen experts' weights are used as the router gives them, not divided by their sum. */
+  keepsExpertWeights?: boolean;
   /** Keys and queries of the linear layers are repeated to the number of value heads. */
   repeatsKeys?: boolean;
   /** The gate on attention's result is reshaped after its sigmoid, so that the product takes memory of its own. */
@@ -47,6 +49,11 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   "command-r": { layerNorm: true },
   cohere2: { layerNorm: true },
   dbrx: { layerNorm: true },
+  deepseek: { keepsExpertWeights: true },
+  "llada-moe": { keepsExpertWeights: true },
+  llama4: { keepsExpertWeights: true },
+  olmoe: { keepsExpertWeights: true },
+  qwen2moe: { keepsExpertWeights: true },
   phi3: { residualFirst: "feed-forward" },
   phimoe: { residualFirst: "feed-forward" },
   gemma: SCALED,
@@ -65,7 +72,7 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   granitehybrid: GRANITE,
   "hunyuan-dense": { normsAfterRope: true },
   "hunyuan-moe": { normsAfterRope: true },
-  jamba: { residualFirst: "both", unrotatedEvery: 1 },
+  jamba: { residualFirst: "both", unrotatedEvery: 1, keepsExpertWeights: true },
   nemotron_h: { unrotatedEvery: 1 },
   nemotron_h_moe: { unrotatedEvery: 1 },
   smollm3: { unrotatedEvery: 4 },
