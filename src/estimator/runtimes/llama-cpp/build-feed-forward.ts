@@ -58,7 +58,10 @@ function buildRouted(layer: LayerContext, experts: Experts, x: GraphNode, router
   const { ids, weights } = route(layer, experts, routerInput);
   graph.expand(weights);
   const narrow = layer.has("ffn_latent_down.weight") ? layer.project("ffn_latent_down", x) : x;
-  const perToken = graph.view(narrow, narrow.ne0, 1, n);
+  const weighsFirst = layer.context.habits.weighsExpertsFirst === true;
+  const perToken = weighsFirst
+    ? graph.inPlace(graph.make(Op.PLAIN, F32, narrow.ne0, used, n, 1, graph.view(narrow, narrow.ne0, 1, n)), weights)
+    : graph.view(narrow, narrow.ne0, 1, n);
   let hidden: GraphNode;
   if (experts.fusedGateUp) {
     const both = expertProduct(layer, "ffn_gate_up_exps", perToken, ids);
@@ -69,7 +72,8 @@ function buildRouted(layer: LayerContext, experts: Experts, x: GraphNode, router
     const up = expertProduct(layer, "ffn_up_exps", perToken, ids);
     hidden = experts.gated ? graph.plain(expertProduct(layer, "ffn_gate_exps", perToken, ids), up) : graph.inPlace(up);
   }
-  const results = graph.inPlace(scaleExperts(layer, expertProduct(layer, "ffn_down_exps", hidden, ids), ids), weights);
+  const unweighed = scaleExperts(layer, expertProduct(layer, "ffn_down_exps", hidden, ids), ids);
+  const results = weighsFirst ? unweighed : graph.inPlace(unweighed, weights);
   graph.expand(results);
   const views: GraphNode[] = [];
   for (let i = 0; i < used; i += 1) {

@@ -20,6 +20,8 @@ export interface GraphHabits {
   keepsHidden?: "before-norm" | "after-norm";
   /** Rope factors apply to layers without a window only. */
   ropeFactorsInFullOnly?: boolean;
+  /** A token's experts get it multiplied by their weights, each a copy; elsewhere their results are multiplied. */
+  weighsExpertsFirst?: boolean;
   /** Queries and keys are normed after their positions are rotated, not before. */
   normsAfterRope?: boolean;
   /** Numbers that make up a token's position, where it is more than one (M-RoPE). */
@@ -72,6 +74,7 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   granitehybrid: GRANITE,
   "hunyuan-dense": { normsAfterRope: true },
   "hunyuan-moe": { normsAfterRope: true },
+  llama4: { weighsExpertsFirst: true },
   jamba: { residualFirst: "both", unrotatedEvery: 1, keepsExpertWeights: true },
   nemotron_h: { unrotatedEvery: 1 },
   nemotron_h_moe: { unrotatedEvery: 1 },
