@@ -11,6 +11,7 @@ import type {
 } from "./estimate.types.js";
 import { EstimateError } from "./estimate-error.js";
 import { largestFittingContext } from "./fit/largest-context.js";
+import { legalPlans, type ParallelPlan, type ServingEngine } from "./placement/parallel-plans.js";
 import { layOutExllama } from "./runtimes/exllama/lay-out-exllama.js";
 import { layOutLlamaCpp } from "./runtimes/llama-cpp/lay-out-llama-cpp.js";
 import { type MemoryLayout, UNLIMITED_DEVICE } from "./runtimes/memory-layout.js";
@@ -30,24 +31,23 @@ export function estimate(request: EstimateRequest): MemoryEstimate {
   return describe(request, layOut(request));
 }
 
-/** Memory of one request over so many of one device. */
-export type EqualSets = (device: Device, count: number) => MemoryEstimate;
+/** Memory of one request over so many of one device; null where that set cannot hold it, or not be split so. */
+export type EqualSets = (device: Device, count: number) => MemoryEstimate | null;
 
-/** Runtimes whose budgets or placement follow the devices' capacity: each kind of device is laid out for itself. */
-const BUDGETED: ReadonlySet<RuntimeRequest["kind"]> = new Set([
-  "vllm",
-  "sglang",
-  "tensorrt-llm",
-  "transformers",
-  "exllama",
-]);
+/** Runtimes whose placement follows the devices' capacity: each kind of device is laid out for itself. */
+const PLACED_BY_CAPACITY: ReadonlySet<RuntimeRequest["kind"]> = new Set(["transformers", "exllama"]);
 
 /**
- * Estimates of one request over sets of equal devices. Where a runtime keeps to no budget, equal devices share alike
- * whatever their capacity, so each count is laid out once for all kinds of device.
+ * Estimates of one request over sets of equal devices. Serving engines are given the split they run best with that
+ * fits. Elsewhere equal devices share alike, mostly whatever their capacity, so that each count is laid out once for
+ * all kinds of device.
  */
 export function createEqualSets(request: EstimateRequest): EqualSets {
-  if (BUDGETED.has(request.runtime.kind)) {
+  const { runtime } = request;
+  if (isServing(runtime)) {
+    return servingSets(request, runtime);
+  }
+  if (PLACED_BY_CAPACITY.has(runtime.kind)) {
     return (device, count) => estimate({ ...request, devices: new Array<Device>(count).fill(device) });
   }
   const layouts = new Map<number, WholeLayout>();
@@ -59,6 +59,42 @@ export function createEqualSets(request: EstimateRequest): EqualSets {
     }
     const devices = layout.devices.map((memory) => ({ ...memory, device }));
     return describe({ ...request, devices: new Array<Device>(count).fill(device) }, { ...layout, devices });
+  };
+}
+
+type ServingRequest = Extract<RuntimeRequest, { kind: ServingEngine }>;
+
+function isServing(runtime: RuntimeRequest): runtime is ServingRequest {
+  return runtime.kind === "vllm" || runtime.kind === "sglang" || runtime.kind === "tensorrt-llm";
+}
+
+/** Sets under the first of the engine's legal splits that fits; the first legal one where none does. */
+function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSets {
+  const { architecture, scheme } = request;
+  const underPlan = (plan: ParallelPlan, devices: Device[]) =>
+    estimate({
+      ...request,
+      devices,
+      runtime: { ...runtime, settings: { ...runtime.settings, ...plan } } as RuntimeRequest,
+    });
+  const alone = { tensorParallel: 1, pipelineParallel: 1, expertParallel: false };
+  const leastBytes = underPlan(alone, [UNLIMITED_DEVICE]).devices[0]?.weights ?? 0;
+  const plans = new Map<number, ParallelPlan[]>();
+  return (device, count) => {
+    if (device.capacityBytes !== null && device.capacityBytes * count < leastBytes) {
+      return null;
+    }
+    const legal = plans.get(count) ?? legalPlans(architecture, scheme, count, runtime.kind);
+    plans.set(count, legal);
+    let first: MemoryEstimate | null = null;
+    for (const plan of legal) {
+      const memory = underPlan(plan, new Array<Device>(count).fill(device));
+      if (memory.fits !== false) {
+        return memory;
+      }
+      first ??= memory;
+    }
+    return first;
   };
 }
 
@@ -83,6 +119,7 @@ function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate
     total: sum(memory.devices, (device) => device.total),
     pool: memory.pool,
     consumers: memory.consumers,
+    plan: planOf(request.runtime),
     fits,
     // Both take work of their own and are not always asked for.
     get maxContextTokens() {
@@ -95,6 +132,14 @@ function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate
     },
     warnings: [...listWarnings(request), ...memory.warnings()],
   };
+}
+
+function planOf(runtime: RuntimeRequest): ParallelPlan | null {
+  if (!isServing(runtime)) {
+    return null;
+  }
+  const { tensorParallel, pipelineParallel, expertParallel } = runtime.settings;
+  return { tensorParallel, pipelineParallel, expertParallel };
 }
 
 /** A model as its runtime lays it out, and what else takes memory there. */

@@ -1,5 +1,6 @@
 import type { Architecture, TensorRole } from "./architecture/architecture.js";
 import type { Consumer, ExtraConsumers } from "./consumers/consumers.types.js";
+import type { ParallelPlan } from "./placement/parallel-plans.js";
 import type { QuantScheme } from "./quantization/scheme.js";
 import type { ExllamaConstants, ExllamaSettings } from "./runtimes/exllama/exllama.types.js";
 import type { MlxConstants, MlxSettings } from "./runtimes/mlx/mlx.types.js";
@@ -170,6 +171,8 @@ export interface MemoryEstimate {
   pool: CachePool | null;
   /** What takes memory beside the model, as asked for. */
   consumers: Consumer[];
+  /** How a serving engine splits the model; null in other runtimes. */
+  plan: ParallelPlan | null;
   fits: boolean | null;
   maxContextTokens: number | null;
   steps: CalculationStep[];

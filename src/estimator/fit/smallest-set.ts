@@ -21,7 +21,7 @@ export function smallestSet(sets: EqualSets, device: Device, maxCount: number): 
   let last: MemoryEstimate | null = null;
   for (let count = 1; count <= maxCount; count += 1) {
     last = sets(device, count);
-    if (last.fits) {
+    if (last?.fits) {
       return { count, estimate: last };
     }
   }

@@ -5,7 +5,7 @@ import type { Device, EstimateRequest, MemoryEstimate } from "../../estimator/es
 import { smallestSet as findSmallestSet } from "../../estimator/fit/smallest-set.js";
 import { describeDevice } from "./devices.js";
 import { describeDeviceMemory } from "./estimation.js";
-import type { EstimateModel, HardwareFitModel } from "./types.js";
+import type { EstimateModel, HardwareFitModel, ParallelPlanModel } from "./types.js";
 
 /** Most cards of one kind in one machine that are searched: what the largest boxes hold. */
 export const MAX_CARDS_OF_A_KIND = 16;
@@ -56,7 +56,7 @@ export function createHardwareSearch(catalogue: Catalogue): HardwareSearch {
     const gpu = catalogue.gpus.byId.get(system.gpuId);
     if (!gpu || gpu.archivedAt !== null) return null;
     const memory = equalSets(estimate)(describe(estimate, gpu), system.gpuCount);
-    return memory.fits ? describeFit(estimate.request, memory, gpu, system) : null;
+    return memory?.fits ? describeFit(estimate.request, memory, gpu, system) : null;
   }
 
   return {
@@ -82,12 +82,7 @@ function describeFit(
     count,
     system,
     nodes: 1,
-    plan: {
-      kind: "LAYER_SPLIT",
-      tensor: 1,
-      pipeline: count,
-      layersPerDevice: devices.map((device) => device.layers),
-    },
+    plan: describePlan(memory),
     devices,
     headroom: devices.reduce((least, device) => Math.min(least, device.free ?? 0), Number.POSITIVE_INFINITY),
     get maxContext() {
@@ -96,4 +91,17 @@ function describeFit(
     usdPerHour: system ? system.usdPerHour : gpu.usdPerHour === null ? null : gpu.usdPerHour * count,
     usdToBuy: system || price === null ? null : price * count,
   };
+}
+
+function describePlan({ plan, devices }: MemoryEstimate): ParallelPlanModel {
+  const layersPerDevice = devices.map((device) => device.layers);
+  return plan === null
+    ? { kind: "LAYER_SPLIT", tensor: 1, pipeline: devices.length, expertParallel: false, layersPerDevice }
+    : {
+        kind: "TENSOR_PIPELINE",
+        tensor: plan.tensorParallel,
+        pipeline: plan.pipelineParallel,
+        expertParallel: plan.expertParallel,
+        layersPerDevice,
+      };
 }

@@ -185,9 +185,10 @@ export interface EstimateAccuracyModel {
 
 /** How a model is split over the devices of a fit. */
 export interface ParallelPlanModel {
-  kind: "LAYER_SPLIT";
+  kind: "LAYER_SPLIT" | "TENSOR_PIPELINE";
   tensor: number;
   pipeline: number;
+  expertParallel: boolean;
   layersPerDevice: readonly number[];
 }
 
