@@ -22,6 +22,8 @@ export interface GraphHabits {
   ropeFactorsInFullOnly?: boolean;
   /** A token's experts get it multiplied by their weights, each a copy; elsewhere their results are multiplied. */
   weighsExpertsFirst?: boolean;
+  /** The first layers, so many of them, keep only the gates of their feed-forward network far above the mean. */
+  sparseLayers?: number;
   /** Queries and keys are normed after their positions are rotated, not before. */
   normsAfterRope?: boolean;
   /** Numbers that make up a token's position, where it is more than one (M-RoPE). */
@@ -53,7 +55,6 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   dbrx: { layerNorm: true },
   deepseek: { keepsExpertWeights: true },
   "llada-moe": { keepsExpertWeights: true },
-  llama4: { keepsExpertWeights: true },
   olmoe: { keepsExpertWeights: true },
   qwen2moe: { keepsExpertWeights: true },
   phi3: { residualFirst: "feed-forward" },
@@ -61,7 +62,7 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   gemma: SCALED,
   gemma2: SCALED,
   gemma3: SCALED,
-  gemma3n: SCALED,
+  gemma3n: { scalesEmbedding: true, normsValues: true, sparseLayers: 10 },
   gemma4: {
     scalesEmbedding: true,
     keepsHidden: "after-norm",
@@ -74,7 +75,7 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   granitehybrid: GRANITE,
   "hunyuan-dense": { normsAfterRope: true },
   "hunyuan-moe": { normsAfterRope: true },
-  llama4: { weighsExpertsFirst: true },
+  llama4: { weighsExpertsFirst: true, keepsExpertWeights: true },
   jamba: { residualFirst: "both", unrotatedEvery: 1, keepsExpertWeights: true },
   nemotron_h: { unrotatedEvery: 1 },
   nemotron_h_moe: { unrotatedEvery: 1 },
@@ -99,6 +100,11 @@ const COMMON: GraphHabits = {};
 /** True when a layer's positions are not rotated though its description does not say so. */
 export function isUnrotated(habits: GraphHabits, layer: number): boolean {
   return habits.unrotatedEvery !== undefined && (layer + 1) % habits.unrotatedEvery === 0;
+}
+
+/** True where a layer's feed-forward network keeps few of its gates. */
+export function isSparse(habits: GraphHabits, layer: number): boolean {
+  return layer < (habits.sparseLayers ?? 0);
 }
 
 export function graphHabits(architecture: Architecture): GraphHabits {
