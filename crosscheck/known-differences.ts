@@ -77,15 +77,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     cause: "estimator",
     part: "compute",
-    when: ({ run }) => run.cacheType === "F32",
-    below: 0.95,
-    above: 0.1,
-    reason:
-      "with flash attention keys and values of a 32-bit cache are copied in half precision, which is not modelled",
-  },
-  {
-    cause: "estimator",
-    part: "compute",
     architectures: ["bert", "jina-bert-v2"],
     below: 0.02,
     above: 100,

@@ -243,7 +243,7 @@ export function attend(layer: LayerContext, inputs: CacheInputs, input: AttendIn
   let result: GraphNode;
   if (context.run.flashAttention) {
     const v = graph.swapMiddle(rowsView(layer, inputs, input.valueCache, valueDim, kvHeads));
-    const sources = [q, k, v, mask];
+    const sources = [q, asHalf(layer, k), asHalf(layer, v), mask];
     if (layer.has("attn_sinks.weight")) {
       sources.push(layer.weight("attn_sinks.weight"));
     }
@@ -265,7 +265,7 @@ export function attend(layer: LayerContext, inputs: CacheInputs, input: AttendIn
     if (input.valueCache === input.keyCache) {
       // Latent values are not kept transposed: they are now.
       const rows = graph.swapMiddle(rowsView(layer, inputs, input.valueCache, valueDim, kvHeads));
-      v = graph.make(Op.PLAIN, F16, rows.ne1, rows.ne0, rows.ne2, rows.ne3, graph.transpose(rows));
+      v = graph.make(Op.PLAIN, rows.nb0, rows.ne1, rows.ne0, rows.ne2, rows.ne3, graph.transpose(rows));
     } else {
       v = rowsView(layer, inputs, input.valueCache, valueDim, kvHeads);
     }
@@ -280,6 +280,11 @@ export function attend(layer: LayerContext, inputs: CacheInputs, input: AttendIn
   }
   graph.expand(result);
   return result;
+}
+
+/** Fused attention reads no keys or values in single precision: they are copied to half. */
+function asHalf(layer: LayerContext, x: GraphNode): GraphNode {
+  return x.nb0 === F32 ? layer.graph.castToHalf(x) : x;
 }
 
 /** A cache seen as [dim, heads, cells, streams]. */
