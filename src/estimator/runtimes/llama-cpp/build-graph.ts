@@ -1,4 +1,5 @@
 import type { Architecture, Block } from "../../architecture/architecture.js";
+import { buildAltUpLayer, mergeAltUp, splitAltUp } from "./build-altup.js";
 import { buildGroupedAttention, buildLatentAttention } from "./build-attention.js";
 import { buildCompressedAttention } from "./build-compressed.js";
 import { buildExperts, buildFeedForward } from "./build-feed-forward.js";
@@ -43,9 +44,9 @@ export function buildGraph(context: GraphContext, plan: GraphPlan): void {
   }
   let hidden = plan.start === "embedding" ? buildEmbedding(context) : incomingActivation(context, plan.startBackend);
   const inputs = plan.start === "embedding" ? buildPerLayerInputs(context, hidden, plan.outputBackend) : null;
-  const isHyperConnected = hasHyperConnections(plan.layers[0]?.block, architecture);
-  if (isHyperConnected && plan.start === "embedding") {
-    hidden = splitStreams(context, hidden);
+  const streams = residualStreams(architecture);
+  if (plan.start === "embedding") {
+    hidden = startStreams(context, hidden, streams, plan.outputBackend);
   }
   plan.layers.forEach((layer, position) => {
     const isLast = plan.ends && position === plan.layers.length - 1 && habits.keepsHidden === undefined;
@@ -58,13 +59,55 @@ export function buildGraph(context: GraphContext, plan: GraphPlan): void {
       layer.expertBackend,
       plan.assignsNorms ? layer.backend : -1,
     );
-    hidden = isHyperConnected ? buildHyperConnectedLayer(built, hidden) : buildLayer(built, hidden, isLast, inputs);
+    if (streams === "hyper-connections") {
+      hidden = buildHyperConnectedLayer(built, hidden);
+    } else if (streams === "altup" && inputs !== null) {
+      hidden = buildAltUpLayer(built, hidden, inputs);
+    } else {
+      hidden = buildLayer(built, hidden, isLast, inputs);
+    }
   });
   if (plan.ends) {
-    const merged = isHyperConnected ? mergeStreams(context, hidden, plan.outputBackend) : hidden;
-    hidden = buildOutput(context, architecture, merged, plan.outputBackend);
+    hidden = buildOutput(
+      context,
+      architecture,
+      endStreams(context, hidden, streams, plan.outputBackend),
+      plan.outputBackend,
+    );
   }
   graph.expand(hidden);
+}
+
+/** How a model has more than one residual stream. */
+type ResidualStreams = "single" | "hyper-connections" | "altup";
+
+function residualStreams(architecture: Architecture): ResidualStreams {
+  if ((architecture.residualStreams ?? 1) === 1) {
+    return "single";
+  }
+  return architecture.tensors.some(({ name }) => name.startsWith("altup_")) ? "altup" : "hyper-connections";
+}
+
+function startStreams(context: GraphContext, hidden: GraphNode, streams: ResidualStreams, backend: number): GraphNode {
+  switch (streams) {
+    case "single":
+      return hidden;
+    case "hyper-connections":
+      return splitStreams(context, hidden);
+    case "altup":
+      return splitAltUp(context, hidden, backend);
+  }
+}
+
+function endStreams(context: GraphContext, hidden: GraphNode, streams: ResidualStreams, backend: number): GraphNode {
+  switch (streams) {
+    case "single":
+      return hidden;
+    case "hyper-connections":
+      return mergeStreams(context, hidden, backend);
+    case "altup":
+      return mergeAltUp(context, hidden, backend);
+  }
 }
 
 /** Token ids or ready embeddings: both inputs are allocated, whichever is used (llama-graph.cpp, build_inp_embd). */
@@ -95,8 +138,10 @@ function buildPerLayerInputs(context: GraphContext, hidden: GraphNode, backend: 
   const layers = architecture.layers.length;
   const width = total / layers;
   const ids = context.input("per-layer token ids", I32, tokens);
-  const ready = context.input("per-layer embeddings", F32, total, tokens);
-  graph.expand(ready);
+  const isLookedUpOnly = residualStreams(architecture) === "altup";
+  if (!isLookedUpOnly) {
+    graph.expand(context.input("per-layer embeddings", F32, total, tokens));
+  }
   const looked = graph.getRows(graph.weight(context.host, 0, total, architecture.vocabularySize), ids);
   const scaled = graph.inPlace(graph.view(looked, width, layers, tokens));
   graph.expand(scaled);
@@ -107,7 +152,9 @@ function buildPerLayerInputs(context: GraphContext, hidden: GraphNode, backend: 
   );
   const joined = graph.inPlace(normed, scaled);
   const perLayer = graph.contiguous(graph.swapMiddle(joined));
-  graph.expand(perLayer);
+  if (!isLookedUpOnly) {
+    graph.expand(perLayer);
+  }
   return perLayer;
 }
 
@@ -118,11 +165,6 @@ function incomingActivation(context: GraphContext, backend: number): GraphNode {
   return streams === 1
     ? graph.cache(backend, F32, architecture.hiddenSize, tokens, 1)
     : graph.cache(backend, F32, architecture.hiddenSize, streams, tokens);
-}
-
-/** True where several residual streams are mixed before and after each part of a layer. */
-function hasHyperConnections(block: Block | undefined, architecture: Architecture): boolean {
-  return block?.attention?.kind === "compressed" && (architecture.residualStreams ?? 1) > 1;
 }
 
 /** Attention and feed-forward part, each on one row mixed of all residual streams (models/deepseek4.cpp). */

@@ -4,7 +4,7 @@ import type { PreparedModel } from "../../prepared-model.js";
 import { dependsOnPosition, selectsBlocks } from "./build-attention.js";
 import { buildGraph, type GraphLayer } from "./build-graph.js";
 import { GraphContext } from "./graph-context.js";
-import { graphHabits, isUnrotated } from "./graph-habits.js";
+import { graphHabits, isSparse, isUnrotated } from "./graph-habits.js";
 import { F32 } from "./graph-node.js";
 import type { RunSettings } from "./run-settings.js";
 import { OFFLOAD_ROWS, scheduleGraph } from "./schedule-graph.js";
@@ -243,6 +243,7 @@ interface PlacedLayer extends GraphLayer {
   /** Bytes of its weights in host memory. */
   hostBytes: number;
   isUnrotated: boolean;
+  isSparse: boolean;
 }
 
 function listGraphLayers(input: ComputeInput): PlacedLayer[] {
@@ -261,6 +262,7 @@ function listGraphLayers(input: ComputeInput): PlacedLayer[] {
       cacheBackend: run.kvOffload ? backend : host,
       expertBackend,
       isUnrotated: isUnrotated(habits, index),
+      isSparse: isSparse(habits, index),
       hostBytes:
         (backend === host ? (model.layout.blocks[index] ?? 0) : 0) +
         (expertBackend === host ? (model.layout.experts[index] ?? 0) : 0),
@@ -284,7 +286,8 @@ function sameLayer(a: PlacedLayer, b: PlacedLayer): boolean {
     a.cacheBackend === b.cacheBackend &&
     a.expertBackend === b.expertBackend &&
     a.hostBytes === b.hostBytes &&
-    a.isUnrotated === b.isUnrotated
+    a.isUnrotated === b.isUnrotated &&
+    a.isSparse === b.isSparse
   );
 }
 

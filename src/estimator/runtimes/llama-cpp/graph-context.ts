@@ -2,7 +2,7 @@ import type { Architecture, Block, Multiplier, PlainTensor } from "../../archite
 import { type CellCount, fullCells, streamedCells, windowCells } from "../../kv-cache/cell-counts.js";
 import { describeBlockTensors } from "../../tensors/list-tensors.js";
 import { GraphBuilder } from "./graph-builder.js";
-import { type GraphHabits, graphHabits, isUnrotated } from "./graph-habits.js";
+import { type GraphHabits, graphHabits, isSparse, isUnrotated } from "./graph-habits.js";
 import { F16, F32, type GraphNode, I32, I64 } from "./graph-node.js";
 import type { RunSettings } from "./run-settings.js";
 
@@ -199,6 +199,7 @@ export class LayerContext {
   readonly graph: GraphBuilder;
   /** Positions are not rotated in this layer, whatever its description says. */
   readonly isUnrotated: boolean;
+  readonly isSparse: boolean;
   private readonly shapes: TensorShapes;
   private readonly weights = new Map<string, GraphNode>();
 
@@ -217,6 +218,7 @@ export class LayerContext {
   ) {
     this.graph = context.graph;
     this.isUnrotated = isUnrotated(context.habits, layer);
+    this.isSparse = isSparse(context.habits, layer);
     this.shapes = tensorShapes(block, context.architecture.hiddenSize);
   }
 
