@@ -319,6 +319,9 @@ export function buildLatentAttention(layer: LayerContext, attention: LatentAtten
   const { heads, kvRank, ropeDim, nopeDim } = attention;
   const n = context.tokens;
   const keyDim = nopeDim + ropeDim;
+  if (attention.cachesExpanded) {
+    return buildExpandedAttention(layer, attention, x);
+  }
   const inputs = context.inputsFor(0);
   const compressedQuery = attention.queryRank === null ? x : layer.norm("attn_q_a_norm", layer.project("attn_q_a", x));
   const indexer = context.habits.skipsIndexer ? undefined : attention.indexer;
@@ -354,6 +357,48 @@ export function buildLatentAttention(layer: LayerContext, attention: LatentAtten
     kvHeads: 1,
     decompress: layer.weight("attn_v_b.weight"),
     ...(selected === null ? {} : { mask: selectionMask(layer, inputs.mask, selected) }),
+  });
+  return layer.project("attn_output", attended);
+}
+
+/** Latents that are expanded to keys and values of every head before they are cached (models/minicpm3.cpp). */
+function buildExpandedAttention(layer: LayerContext, attention: LatentAttention, x: GraphNode): GraphNode {
+  const { graph, context } = layer;
+  const { heads, kvRank, ropeDim, nopeDim, valueDim } = attention;
+  const n = context.tokens;
+  const keyDim = nopeDim + ropeDim;
+  const inputs = context.inputsFor(0);
+  const part = (rows: GraphNode, width: number, count: number, stride: number, offset: number): GraphNode =>
+    graph.stridedView(rows, [width, count, n, 1], [stride * F32, rows.nb1, rows.nb1 * n], offset * F32);
+  const compressedQuery = layer.norm("attn_q_a_norm", layer.project("attn_q_a", x));
+  const queries = layer.project(attention.queryRank === null ? "attn_q" : "attn_q_b", compressedQuery);
+  const compressed = layer.project("attn_kv_a_mqa", x);
+  const latent = graph.stridedView(compressed, [kvRank, n, 1, 1], [compressed.nb1, compressed.nb2, compressed.nb3]);
+  const expanded = layer.project("attn_kv_b", layer.norm("attn_kv_a_norm", latent));
+  const value = graph.contiguous(part(expanded, valueDim, heads, nopeDim + valueDim, nopeDim));
+  const ropedQuery = layer.rope(part(queries, ropeDim, heads, keyDim, nopeDim), false);
+  const ropedKey = layer.rope(part(compressed, ropeDim, 1, kvRank + ropeDim, kvRank), false);
+  contiguousStrides(ropedQuery);
+  contiguousStrides(ropedKey);
+  const query = graph.concat(part(queries, nopeDim, heads, keyDim, 0), ropedQuery, 0);
+  const repeated = graph.make(Op.PLAIN, F32, ropeDim, heads, n, 1, ropedKey);
+  const key = graph.concat(part(expanded, nopeDim, heads, nopeDim + valueDim, 0), repeated, 0);
+  graph.expand(query);
+  graph.expand(value);
+  graph.expand(key);
+  const keyCache = cacheOf(layer, inputs, context.run.typeK, keyDim * heads);
+  const valueCache = cacheOf(layer, inputs, context.run.typeV, valueDim * heads);
+  storeRows(layer, keyCache, key, inputs.keyRows);
+  storeRows(layer, valueCache, value, inputs.valueRows);
+  const attended = attend(layer, inputs, {
+    query,
+    queryHeads: heads,
+    keyCache,
+    valueCache,
+    keyDim,
+    valueDim,
+    kvHeads: heads,
+    decompress: null,
   });
   return layer.project("attn_output", attended);
 }
