@@ -59,6 +59,20 @@ describe("models", () => {
   });
 });
 
+describe("models with towers and prediction blocks", () => {
+  // Parameter counts of the safetensors files, Hugging Face API, May 2026.
+  it.each([
+    ["gemma-4-e2b-it", 5_123_178_051],
+    ["gemma-4-e4b-it", 7_996_156_490],
+    ["kimi-vl-a3b-instruct", 16_407_657_776],
+    ["internvl3-8b-hf", 7_944_373_760],
+  ])("%s has %i parameters in all", (slug, parameters) => {
+    const model = models.find((row) => row.slug === slug);
+    const count = model && countParameters(model.architecture);
+    expect(count && count.total + count.encoders + count.nextTokenPrediction).toBe(parameters);
+  });
+});
+
 describe("gpus", () => {
   it("say how usable memory is known wherever they state it", () => {
     const unexplained = gpus.filter((gpu) => (gpu.memoryUsableMib === null) !== (gpu.memoryUsableBasis === null));
