@@ -4,9 +4,9 @@ const BYTES_PER_MIB = 2 ** 20;
 const BYTES_PER_GIB = 2 ** 30;
 const BYTES_PER_GB = 1e9;
 
-/** Resolved from a number of bytes. */
+/** Resolved from a number of bytes; shares of a size (bounds of an interval, a flat overhead) need not be whole. */
 export const ByteSize: ByteSizeResolvers = {
-  bytes: (bytes) => bytes,
+  bytes: (bytes) => Math.round(bytes),
   mib: (bytes) => bytes / BYTES_PER_MIB,
   gib: (bytes) => bytes / BYTES_PER_GIB,
   gb: (bytes) => bytes / BYTES_PER_GB,

@@ -17,14 +17,14 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
   const search = createHardwareSearch(catalogue);
 
   function estimate(input: EstimateInput, path: ArgumentPath): EstimateModel {
-    const { request, gpus, runtime, file } = resolveRequest(input, path, catalogue);
     try {
+      const { request, gpus, runtime, file } = resolveRequest(input, path, catalogue);
       const memory = estimateMemory(request);
       const interval = () => evidence.intervalOf(memory.total, runtime, classifyAttention(request.architecture));
       return describeEstimate({ request, gpus, runtime: runtime.slug, file }, memory, interval, catalogue.version);
     } catch (error) {
       if (error instanceof EstimateError)
-        throw new BadUserInputError(error.message, [...path, ...inputPathOf(error.path)]);
+        throw new BadUserInputError(error.message, [...path, ...inputPathOf(error.path, input.runtime ?? {})]);
       throw error;
     }
   }

@@ -1,25 +1,18 @@
-/** Places in an EstimateRequest whose names differ from those of the EstimateInput they come from; longest first. */
-const renamed: readonly (readonly [request: readonly string[], input: readonly string[]])[] = [
-  [
-    ["runtime", "settings"],
-    ["runtime", "llamaCpp"],
-  ],
-  [
-    ["runtime", "overhead"],
-    ["runtime", "ruleOfThumb", "overhead"],
-  ],
-  [["architecture"], ["model"]],
-  [["scheme"], ["quant"]],
-  [["contextTokens"], ["context"]],
-  [["devices"], ["hardware"]],
-];
+import { engineOf } from "./runtimes.js";
+import type { RuntimeInput } from "./types.js";
+
+/** Places in an EstimateRequest whose names differ from those of the EstimateInput they come from. */
+const RENAMED: Readonly<Record<string, string>> = {
+  architecture: "model",
+  scheme: "quant",
+  contextTokens: "context",
+  devices: "hardware",
+};
 
 /** The place in an EstimateInput of what the estimator blames in its request. */
-export function inputPathOf(requestPath: readonly string[]): readonly string[] {
-  for (const [request, input] of renamed) {
-    if (request.every((segment, index) => requestPath[index] === segment)) {
-      return [...input, ...requestPath.slice(request.length)];
-    }
-  }
-  return requestPath;
+export function inputPathOf(requestPath: readonly string[], runtime: RuntimeInput): readonly string[] {
+  const [first, ...rest] = requestPath;
+  if (first === undefined) return [];
+  if (first !== "runtime") return [RENAMED[first] ?? first, ...rest];
+  return ["runtime", engineOf(runtime), ...(rest[0] === "settings" ? rest.slice(1) : rest)];
 }

@@ -45,9 +45,14 @@ const SLUGS: Readonly<Record<Engine, string>> = {
   ruleOfThumb: "rule-of-thumb",
 };
 
+/** The engine that an input names, by the key of its settings; llama.cpp if it names none. */
+export function engineOf(input: RuntimeInput): Engine {
+  return (Object.keys(SLUGS) as Engine[]).find((key) => input[key] != null) ?? "llamaCpp";
+}
+
 /** Finds the engine of an input, llama.cpp if none is named, with the constants of the version asked for. */
 export function resolveRuntime(input: RuntimeInput, path: ArgumentPath, catalogue: Catalogue): ResolvedRuntime {
-  const engine = (Object.keys(SLUGS) as Engine[]).find((key) => input[key] != null) ?? "llamaCpp";
+  const engine = engineOf(input);
   const runtime = requireRuntime(SLUGS[engine], catalogue);
   return { runtime, request: requestOf(engine, input, runtime, [...path, engine]) };
 }
