@@ -6,7 +6,8 @@ import { buildExperts, buildFeedForward } from "./build-feed-forward.js";
 import { joinStreams, mergeStreams, mixStreams, splitStreams } from "./build-hyper-connections.js";
 import { buildRecurrent, losesFusedDelta } from "./build-recurrent.js";
 import { type GraphContext, LayerContext } from "./graph-context.js";
-import { F32, type GraphNode, I32 } from "./graph-node.js";
+import { isStacked } from "./graph-habits.js";
+import { F32, type GraphNode, I32, Op } from "./graph-node.js";
 
 /** A layer of the graph with where its parts are. Backends are devices, then the host. */
 export interface GraphLayer {
@@ -65,6 +66,8 @@ export function buildGraph(context: GraphContext, plan: GraphPlan): void {
       hidden = buildAltUpLayer(built, hidden, inputs);
     } else {
       hidden = buildLayer(built, hidden, isLast, inputs);
+      const own = isStacked(habits, layer.index) ? stackedPart(context, layer.index + 1) : null;
+      hidden = own === null ? hidden : graph.inPlace(hidden, own);
     }
   });
   if (plan.ends) {
@@ -115,13 +118,29 @@ function buildEmbedding(context: GraphContext): GraphNode {
   const { graph, architecture, tokens } = context;
   const width = architecture.hiddenSize;
   const ids = context.tokenIds;
-  const ready = context.input("embeddings", F32, width, tokens);
+  const parts = 1 + (context.habits.stackedLayers ?? 0);
+  const ready = context.input("embeddings", F32, width * parts, tokens);
   graph.expand(ids);
   graph.expand(ready);
   const table = graph.weight(context.host, 0, width, architecture.vocabularySize);
   const embedded = graph.getRows(table, ids);
   graph.expand(embedded);
+  if (parts > 1) {
+    const stacked = graph.make(Op.PLAIN, F32, width * parts, tokens, 1, 1, embedded);
+    graph.expand(stacked);
+    context.stackedEmbedding = stacked;
+    return stackedPart(context, 0) as GraphNode;
+  }
   return context.habits.scalesEmbedding || context.multiplies("embedding") ? graph.inPlace(embedded) : embedded;
+}
+
+/** A part of the widened embedding: [hidden, tokens]; null where it is not at hand. */
+function stackedPart(context: GraphContext, part: number): GraphNode | null {
+  const { graph, architecture, stackedEmbedding: stacked, tokens } = context;
+  const width = architecture.hiddenSize;
+  const rows = stacked?.nb1 ?? 0;
+  const strides = [rows, rows * tokens, rows * tokens] as const;
+  return stacked === null ? null : graph.stridedView(stacked, [width, tokens, 1, 1], strides, part * width * F32);
 }
 
 /**

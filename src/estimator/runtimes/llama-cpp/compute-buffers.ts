@@ -4,7 +4,7 @@ import type { PreparedModel } from "../../prepared-model.js";
 import { dependsOnPosition, selectsBlocks } from "./build-attention.js";
 import { buildGraph, type GraphLayer } from "./build-graph.js";
 import { GraphContext } from "./graph-context.js";
-import { graphHabits, isSparse, isUnrotated } from "./graph-habits.js";
+import { graphHabits, isSparse, isStacked, isUnrotated } from "./graph-habits.js";
 import { F32 } from "./graph-node.js";
 import type { RunSettings } from "./run-settings.js";
 import { OFFLOAD_ROWS, scheduleGraph } from "./schedule-graph.js";
@@ -145,7 +145,9 @@ function devicePart(input: ComputeInput, own: readonly PlacedLayer[], ends: Part
 
 function partKey(input: ComputeInput, layers: readonly PlacedLayer[], ends: PartEnds): string {
   const { run } = input;
-  const kinds = layers.map((layer) => `${layer.blockName}${layer.isUnrotated ? "*" : ""}`).join(",");
+  const kinds = layers
+    .map((layer) => `${layer.blockName}${layer.isUnrotated ? "*" : ""}${layer.isStacked ? "+" : ""}`)
+    .join(",");
   const cache = run.cache;
   return [
     kinds,
@@ -244,6 +246,7 @@ interface PlacedLayer extends GraphLayer {
   hostBytes: number;
   isUnrotated: boolean;
   isSparse: boolean;
+  isStacked: boolean;
 }
 
 function listGraphLayers(input: ComputeInput): PlacedLayer[] {
@@ -263,6 +266,7 @@ function listGraphLayers(input: ComputeInput): PlacedLayer[] {
       expertBackend,
       isUnrotated: isUnrotated(habits, index),
       isSparse: isSparse(habits, index),
+      isStacked: isStacked(habits, index),
       hostBytes:
         (backend === host ? (model.layout.blocks[index] ?? 0) : 0) +
         (expertBackend === host ? (model.layout.experts[index] ?? 0) : 0),
@@ -287,7 +291,8 @@ function sameLayer(a: PlacedLayer, b: PlacedLayer): boolean {
     a.expertBackend === b.expertBackend &&
     a.hostBytes === b.hostBytes &&
     a.isUnrotated === b.isUnrotated &&
-    a.isSparse === b.isSparse
+    a.isSparse === b.isSparse &&
+    a.isStacked === b.isStacked
   );
 }
 

@@ -54,6 +54,8 @@ export class GraphContext {
   private readonly cacheInputs = new Map<string, CacheInputs>();
   private readonly rotations = new Map<number, GraphNode>();
   private readonly sharedNodes = new Map<string, GraphNode>();
+  /** The embedding with the parts that the first layers add; null where there are none. */
+  stackedEmbedding: GraphNode | null = null;
   private readonly ropeFactors = new Map<number, GraphNode>();
   private readonly ropeFactorsTensor: PlainTensor | undefined;
   private stateRows: StateIds | null = null;

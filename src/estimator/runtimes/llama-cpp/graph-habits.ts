@@ -24,6 +24,11 @@ export interface GraphHabits {
   weighsExpertsFirst?: boolean;
   /** The first layers, so many of them, keep only the gates of their feed-forward network far above the mean. */
   sparseLayers?: number;
+  /**
+   * The first layers, so many of them, each add a part of the input of their own (features of an image): the
+   * embedding is widened by as many parts, which are zero for text (DeepStack).
+   */
+  stackedLayers?: number;
   /** Queries and keys are normed after their positions are rotated, not before. */
   normsAfterRope?: boolean;
   /** Numbers that make up a token's position, where it is more than one (M-RoPE). */
@@ -47,6 +52,8 @@ export interface GraphHabits {
 const SCALED: GraphHabits = { scalesEmbedding: true };
 /** Time, height, width and one more (llama-hparams.cpp, n_pos_per_embd). */
 const M_ROPE: GraphHabits = { positionsPerToken: 4 };
+/** Three layers of the vision tower are handed on beside its last (models/qwen3vl.cpp, n_deepstack_layers). */
+const DEEPSTACK: GraphHabits = { ...M_ROPE, stackedLayers: 3 };
 const GRANITE: GraphHabits = { appliesMultipliers: true };
 
 const HABITS: Readonly<Record<string, GraphHabits>> = {
@@ -88,8 +95,8 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   "kimi-linear": { unrotatedEvery: 1 },
   step35: { keepsHidden: "before-norm", ropeFactorsInFullOnly: true },
   qwen2vl: M_ROPE,
-  qwen3vl: M_ROPE,
-  qwen3vlmoe: M_ROPE,
+  qwen3vl: DEEPSTACK,
+  qwen3vlmoe: DEEPSTACK,
   qwen35: { ...M_ROPE, keepsHidden: "after-norm" },
   qwen35moe: { ...M_ROPE, keepsHidden: "after-norm" },
   qwen3next: { repeatsKeys: true, reshapesGate: true },
@@ -100,6 +107,11 @@ const COMMON: GraphHabits = {};
 /** True when a layer's positions are not rotated though its description does not say so. */
 export function isUnrotated(habits: GraphHabits, layer: number): boolean {
   return habits.unrotatedEvery !== undefined && (layer + 1) % habits.unrotatedEvery === 0;
+}
+
+/** True where a layer adds a part of the input of its own. */
+export function isStacked(habits: GraphHabits, layer: number): boolean {
+  return layer < (habits.stackedLayers ?? 0);
 }
 
 /** True where a layer's feed-forward network keeps few of its gates. */
