@@ -164,6 +164,58 @@ describe("llama.cpp's own answers", () => {
   });
 });
 
+describe("models whose graphs have a shape of their own", () => {
+  const layOutOne = (config: string, change: Partial<Row> = {}) =>
+    layOut({
+      config,
+      fileType: "Q4_K_M",
+      contextTokens: 8192,
+      ubatch: 512,
+      outputRows: 1,
+      copies: 1,
+      devices: [[0, 0, 0]],
+      host: [0, 0, 0],
+      caches: [],
+      ...change,
+    }).compute;
+  const F32_BYTES = 4;
+  const MASK_BYTES = 2;
+
+  it("MiniCPM3 peaks in its feed-forward part, like any dense model", () => {
+    // The rule all dense rows of the fixture follow: 4 x ub x (3 n_ff + 2 n_embd + heads x value width) + mask.
+    const [ub, cells, embd, ff, values] = [512, 8192, 2560, 6400, 40 * 64];
+    const { devices } = layOutOne("minicpm3-4b");
+    const expected = F32_BYTES * ub * (3 * ff + 2 * embd + values) + MASK_BYTES * ub * cells;
+    expect(Math.abs((devices[0] ?? 0) / expected - 1)).toBeLessThan(0.0005);
+  });
+
+  it("Qwen3-VL's host keeps the embedding and an input of four times its width", () => {
+    // Three parts more for image features (qwen3vl.cpp), the embedding itself, and the mask.
+    const [ub, cells, embd] = [512, 8192, 4096];
+    const expected = F32_BYTES * ub * (4 * embd + embd) + MASK_BYTES * ub * cells;
+    expect(Math.abs(layOutOne("qwen3-vl-8b-instruct").host / expected - 1)).toBeLessThan(0.002);
+  });
+
+  it.each(["gemma-3n-e2b-it", "llama-4-scout-17b-16e-instruct", "deepseek-v4-flash", "minimax-m3"])(
+    "%s: a longer context, a larger microbatch or no flash attention never need less",
+    (config) => {
+      const base = layOutOne(config).devices[0] ?? 0;
+      expect(base).toBeGreaterThan(0);
+      expect(layOutOne(config, { contextTokens: 32_768 }).devices[0]).toBeGreaterThanOrEqual(base);
+      expect(layOutOne(config, { ubatch: 2048 }).devices[0]).toBeGreaterThan(base);
+      expect(layOutOne(config, { contextTokens: 32_768, flashAttention: false }).devices[0]).toBeGreaterThan(base);
+    },
+  );
+
+  it("MiniMax-M3 over the most sequences is bounded, and needs no less than over few", () => {
+    const sequences = (count: number) => layOutOne("minimax-m3", { contextTokens: 4096 * count, sequences: count });
+    const started = process.cpuUsage();
+    const many = sequences(256).devices[0] ?? 0;
+    expect(process.cpuUsage(started).user / 1e6).toBeLessThan(3);
+    expect(many).toBeGreaterThanOrEqual(sequences(16).devices[0] ?? 0);
+  });
+});
+
 describe("pipelines on real CUDA", () => {
   // Start-up logs: Qwen3-8B on two cards, microbatch 512 at 32768 tokens and 2048 at 131072: the same on both.
   it.each([
