@@ -77,36 +77,10 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     cause: "estimator",
     part: "compute",
-    architectures: ["bert", "jina-bert-v2"],
-    below: 0.02,
-    above: 100,
-    reason: "an encoder's tokens attend within the microbatch, not over the context",
-  },
-  {
-    cause: "estimator",
-    part: "compute",
-    architectures: [
-      "starcoder2",
-      "stablelm",
-      "minicpm3",
-      "falcon",
-      "phi2",
-      "nemotron_h",
-      "gemma3n",
-      "granitehybrid",
-      "llama4",
-    ],
+    architectures: ["nemotron_h", "granitehybrid"],
     below: 0.12,
-    above: 0.6,
+    above: 0.06,
     reason: "one or two activations more or fewer are alive at the peak of these graphs",
-  },
-  {
-    cause: "estimator",
-    part: "weights",
-    architectures: ["gemma3n"],
-    below: 0.3,
-    above: 0.001,
-    reason: "without a device the tied table is held twice",
   },
 ];
 

@@ -1,4 +1,4 @@
-import type { Architecture } from "../architecture/architecture.js";
+import type { Architecture, Block } from "../architecture/architecture.js";
 import type { StoredTensor } from "../quantization/scheme.js";
 import { HOST, type LayerPlacement } from "./place-layers.js";
 
@@ -47,13 +47,29 @@ export function layOutWeights(architecture: Architecture, tensors: readonly Stor
     if (tensor.isInputTable || INPUT_LAYER_TENSORS.test(tensor.name)) {
       layout.input += bytes;
       if (tensor.role === "TOKEN_EMBEDDING" && tensor.name === "token_embd.weight") {
-        layout.tiedOutput = architecture.tiedEmbeddings && architecture.hasOutput ? bytes : 0;
+        layout.tiedOutput = readsTableAsOutput(architecture) ? bytes : 0;
       }
     } else {
       layout.output += bytes;
     }
   }
   return layout;
+}
+
+/**
+ * True where llama.cpp computes logits: for all but encoders, also where the file has no output matrix (embedders
+ * made of a decoder), since it then takes the token embedding for one.
+ */
+export function yieldsLogits(architecture: Architecture): boolean {
+  return architecture.hasOutput || !Object.values(architecture.blocks).every(isEncoderBlock);
+}
+
+function isEncoderBlock({ attention, recurrent }: Block): boolean {
+  return recurrent === undefined && attention?.kind === "grouped" && attention.uncached === true;
+}
+
+function readsTableAsOutput(architecture: Architecture): boolean {
+  return architecture.hasOutput ? architecture.tiedEmbeddings : yieldsLogits(architecture);
 }
 
 /** Blocks of the file that take a slot of the layer split: the layers and the prediction blocks kept in it. */

@@ -16,9 +16,12 @@ interface Projected {
 export function buildGroupedAttention(layer: LayerContext, attention: GroupedAttention, x: GraphNode): GraphNode {
   const { graph, context } = layer;
   const isWindowed = attention.window !== undefined;
-  const inputs = context.inputsFor(attention.window?.size ?? 0);
   const gate: { node: GraphNode | null } = { node: null };
   const projected = projectGrouped(layer, attention, x, gate);
+  if (attention.uncached) {
+    return layer.project("attn_output", attendWithinBatch(layer, attention, projected));
+  }
+  const inputs = context.inputsFor(attention.window?.size ?? 0);
   const turns = rotations(layer, attention);
   const turn = (node: GraphNode, by: GraphNode | null): GraphNode => (by === null ? node : hadamard(layer, node, by));
   const roped = (node: GraphNode, norm: string): GraphNode => {
@@ -62,6 +65,43 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
     attended = gateAttention(layer, attention, x, attended);
   }
   return layer.has("attn_output.weight") ? layer.project("attn_output", attended) : attended;
+}
+
+/** An encoder's tokens attend to those of their microbatch, straight from the projections: nothing is cached. */
+function attendWithinBatch(layer: LayerContext, attention: GroupedAttention, projected: Projected): GraphNode {
+  const { graph, context } = layer;
+  const { heads, kvHeads, valueDim } = attention;
+  const n = context.tokens;
+  const isWindowed = attention.window !== undefined;
+  const roped = (node: GraphNode): GraphNode =>
+    attention.noRope || layer.isUnrotated ? node : layer.rope(node, isWindowed);
+  const query = roped(projected.query);
+  const key = roped(projected.key);
+  for (const node of [query, key, projected.value]) {
+    graph.expand(node);
+  }
+  const mask = context.batchMask(isWindowed);
+  const [q, k, v] = [query, key, projected.value].map((node) => graph.swapMiddle(node)) as [
+    GraphNode,
+    GraphNode,
+    GraphNode,
+  ];
+  let result: GraphNode;
+  if (context.run.flashAttention) {
+    const halves = [asHalf(layer, k), asHalf(layer, v)];
+    const fused = graph.make(Op.FLASH_ATTENTION, F32, valueDim, heads, n, 1, q, ...halves, mask);
+    result = graph.view(fused, valueDim * heads, n);
+  } else {
+    const soft = graph.inPlace(graph.make(Op.PLAIN, F32, n, n, heads, 1, k, q), mask);
+    const turned = graph.make(Op.PLAIN, F32, n, valueDim, kvHeads, 1, graph.transpose(v));
+    const weighted = graph.make(Op.PLAIN, F32, valueDim, n, heads, 1, turned, soft);
+    result = graph.contiguous(graph.swapMiddle(weighted), valueDim * heads, n, 1, 1);
+    if (!context.run.kvOffload) {
+      result.backend = context.host;
+    }
+  }
+  graph.expand(result);
+  return result;
 }
 
 /** A gate from the layer's input: one value per head, or one per value. */

@@ -1,4 +1,5 @@
 import type { Architecture, Block } from "../../architecture/architecture.js";
+import { yieldsLogits } from "../../placement/place-weights.js";
 import { buildAltUpLayer, mergeAltUp, splitAltUp } from "./build-altup.js";
 import { buildGroupedAttention, buildLatentAttention } from "./build-attention.js";
 import { buildCompressedAttention } from "./build-compressed.js";
@@ -131,7 +132,33 @@ function buildEmbedding(context: GraphContext): GraphNode {
     context.stackedEmbedding = stacked;
     return stackedPart(context, 0) as GraphNode;
   }
-  return context.habits.scalesEmbedding || context.multiplies("embedding") ? graph.inPlace(embedded) : embedded;
+  const scaled = context.habits.scalesEmbedding || context.multiplies("embedding");
+  const words = scaled ? graph.inPlace(embedded) : embedded;
+  return yieldsLogits(architecture) ? words : addEncoderEmbeddings(context, words);
+}
+
+/** Segments and positions that an encoder adds to the words, and the norm of the sum (models/bert.cpp). */
+function addEncoderEmbeddings(context: GraphContext, words: GraphNode): GraphNode {
+  const { graph, architecture, habits } = context;
+  const width = architecture.hiddenSize;
+  const table = (name: string): GraphNode | null => {
+    const rows = architecture.tensors.find((tensor) => tensor.name === name)?.shape[1] ?? 1;
+    return hasTensor(architecture, name) ? graph.weight(context.host, width * F32, width, rows) : null;
+  };
+  const [segments, positions] = [table("token_types.weight"), table("position_embd.weight")];
+  const [norm, bias] = [table("token_embd_norm.weight"), table("token_embd_norm.bias")];
+  let sum = segments === null ? words : graph.inPlace(words, graph.view(segments, width, 1));
+  sum = positions === null ? sum : graph.inPlace(graph.getRows(positions, context.positions), sum);
+  if (norm === null) {
+    return sum;
+  }
+  const raw = habits.layerNorm || bias !== null ? graph.plain(sum) : graph.inPlace(sum);
+  const normed = graph.inPlace(raw, norm);
+  return bias === null ? normed : graph.inPlace(normed, bias);
+}
+
+function hasTensor(architecture: Architecture, name: string): boolean {
+  return architecture.tensors.some((tensor) => tensor.name === name);
 }
 
 /** A part of the widened embedding: [hidden, tokens]; null where it is not at hand. */
@@ -200,7 +227,9 @@ function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean, inpu
   const { graph, block, context } = layer;
   let residual = input;
   const normed = layer.norm("attn_norm", input, true);
-  let hidden = buildMixer(layer, normed, input);
+  // Falcon 40B has a norm for each of the parts that run side by side: the second is attention's.
+  const forAttention = layer.has("attn_norm_2.weight") ? layer.norm("attn_norm_2", input) : normed;
+  let hidden = buildMixer(layer, forAttention, input);
   const isParallelMixer = block.attention !== undefined && block.recurrent !== undefined;
   if (isParallelMixer) {
     hidden = graph.inPlace(hidden, residual);
@@ -218,24 +247,41 @@ function buildLayer(layer: LayerContext, input: GraphNode, isLast: boolean, inpu
   if (hasFeedForward && beforeFeedForward === "parallel") {
     // One norm feeds attention and feed-forward side by side; both are added to the residual.
     const fed = buildFeedForwardPart(layer, isLast ? graph.getRows(normed, context.outputIds) : normed, normed);
-    return graph.inPlace(graph.inPlace(fed, residual), hidden);
+    return addSides(layer, hidden, fed, residual);
   }
   if (beforeFeedForward !== "post_attention_norm") {
     hidden = layer.norm("post_attention_norm", hidden);
   }
   const { residualFirst } = context.habits;
-  const attended = add(layer, hidden, residual, residualFirst === "both");
+  // Encoders norm the sums, not what goes into the parts.
+  const attended = layer.norm("attn_output_norm", add(layer, hidden, residual, residualFirst === "both"));
   if (!hasFeedForward) {
     return attended;
   }
   const fed = buildFeedForwardPart(layer, layer.norm(beforeFeedForward, attended), attended);
   let result = add(layer, layer.norm("post_ffw_norm", fed), attended, residualFirst !== undefined);
+  result = layer.norm("layer_output_norm", result);
   if (inputs !== null && layer.has("inp_gate.weight")) {
     result = addPerLayerInput(layer, result, inputs, isLast);
   }
   return layer.has("layer_output_scale.weight")
     ? graph.inPlace(result, layer.weight("layer_output_scale.weight"))
     : result;
+}
+
+/** The sum of a layer's parts that run side by side; each sum takes over its first term's memory. */
+function addSides(layer: LayerContext, attended: GraphNode, fed: GraphNode, residual: GraphNode): GraphNode {
+  const { graph, context } = layer;
+  switch (context.habits.sumsFirst) {
+    case "attention":
+      return graph.inPlace(graph.inPlace(fed, attended), residual);
+    case "feed-forward":
+      return graph.inPlace(graph.inPlace(attended, fed), residual);
+    case "residual":
+      return graph.inPlace(fed, graph.inPlace(attended, residual));
+    default:
+      return graph.inPlace(graph.inPlace(fed, residual), attended);
+  }
 }
 
 /** A sum of two parts takes over its first term's memory. */
@@ -325,14 +371,20 @@ function buildOutput(context: GraphContext, architecture: Architecture, hidden: 
     return graph.getRows(node, context.outputIds);
   };
   const selected = habits.keepsHidden === "before-norm" ? pick(hidden) : hidden;
-  const raw = habits.layerNorm ? graph.plain(selected) : graph.inPlace(selected);
-  const normedAll = graph.inPlace(raw, graph.weight(backend, width * F32, width));
+  if (!yieldsLogits(architecture) && !hasTensor(architecture, "output_norm.weight")) {
+    hidden.isOutput = true;
+    return hidden;
+  }
+  const hasBias = hasTensor(architecture, "output_norm.bias");
+  const raw = habits.layerNorm || hasBias ? graph.plain(selected) : graph.inPlace(selected);
+  const scaled = graph.inPlace(raw, graph.weight(backend, width * F32, width));
+  const normedAll = hasBias ? graph.inPlace(scaled, graph.weight(backend, width * F32, width)) : scaled;
   const normed = habits.keepsHidden === "after-norm" ? pick(normedAll) : normedAll;
   normed.isOutput = true;
-  if (!architecture.hasOutput) {
+  if (!yieldsLogits(architecture)) {
     return normed;
   }
-  const name = architecture.tiedEmbeddings ? "token_embd.weight" : "output.weight";
+  const name = architecture.tiedEmbeddings || !architecture.hasOutput ? "token_embd.weight" : "output.weight";
   const bytes = backend === context.host ? (context.tensorBytes.get(name) ?? 0) : 0;
   const logits = graph.mulMat(graph.weight(backend, bytes, width, architecture.vocabularySize), normed);
   logits.isOutput = true;

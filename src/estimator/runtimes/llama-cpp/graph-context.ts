@@ -151,6 +151,13 @@ export class GraphContext {
     return inputs;
   }
 
+  /** Which tokens of the microbatch each of them may see, where nothing is cached (encoders). */
+  batchMask(window: boolean): GraphNode {
+    const name = window ? "window batch mask" : "batch mask";
+    const bytes = this.run.flashAttention ? F16 : F32;
+    return this.shared(name, () => this.input(name, bytes, this.tokens, this.tokens));
+  }
+
   private makeInputs(
     name: string,
     count: CellCount,

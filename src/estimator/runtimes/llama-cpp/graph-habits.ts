@@ -14,6 +14,12 @@ export interface GraphHabits {
    * takes over its first term's memory.
    */
   residualFirst?: "feed-forward" | "both";
+  /**
+   * How the parts of a layer that run side by side are summed: attention's result and then the residual join the
+   * feed-forward part's ("attention"), the other way round where absent; it joins attention's ("feed-forward"); or
+   * attention's joins the residual first ("residual").
+   */
+  sumsFirst?: "attention" | "feed-forward" | "residual";
   /** Constants that the config names are multiplied with in steps of their own; elsewhere they are in the weights. */
   appliesMultipliers?: boolean;
   /** The hidden state of every token is kept for a prediction (MTP) head, before or after the final norm. */
@@ -64,12 +70,19 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   "llada-moe": { keepsExpertWeights: true },
   olmoe: { keepsExpertWeights: true },
   qwen2moe: { keepsExpertWeights: true },
+  falcon: { sumsFirst: "attention" },
+  phi2: { sumsFirst: "feed-forward" },
+  stablelm: { sumsFirst: "residual" },
+  bert: { unrotatedEvery: 1 },
+  "jina-bert-v2": { unrotatedEvery: 1 },
+  "modern-bert": { layerNorm: true },
   phi3: { residualFirst: "feed-forward" },
   phimoe: { residualFirst: "feed-forward" },
   gemma: SCALED,
   gemma2: SCALED,
   gemma3: SCALED,
-  gemma3n: { scalesEmbedding: true, normsValues: true, sparseLayers: 10 },
+  "gemma-embedding": SCALED,
+  gemma3n: { scalesEmbedding: true, normsValues: true, sparseLayers: 10, loadsTiedOutputFirst: true },
   gemma4: {
     scalesEmbedding: true,
     keepsHidden: "after-norm",
