@@ -64,11 +64,14 @@ const READERS: Readonly<Record<string, Reader>> = {
 };
 
 /** Fewer measurements than this say nothing of a kind of their own. */
-const FEWEST_OF_A_KIND = 5;
+const FEWEST_OF_A_KIND = 10;
 
 /** Shares of the errors that an interval leaves out on either side. */
 const LOWEST_SHARE = 0.025;
 const HIGHEST_SHARE = 0.975;
+
+/** However far estimates were below the truth, the truth is not taken for more than ten times an estimate. */
+const LEAST_DIVISOR = 0.1;
 
 const NO_MODEL = "The model is not in the catalogue.";
 
@@ -101,16 +104,28 @@ export function createEvidenceService(catalogue: Catalogue): EvidenceService {
       const errors = errorsNear(runtime, attention, except).sort((left, right) => left - right);
       if (errors.length === 0) return { measurements: 0, medianError: null, p95Error: null, low: total, high: total };
       const sizes = errors.map(Math.abs).sort((left, right) => left - right);
+      const widening = wideningOf(errors.length);
       return {
         measurements: errors.length,
         medianError: quantile(sizes, 0.5),
         p95Error: quantile(sizes, 0.95),
         // An estimate that is too high by an error belongs to a truth lower by as much, and the other way round.
-        low: total / (1 + Math.max(0, quantile(errors, HIGHEST_SHARE))),
-        high: total / (1 + Math.min(0, quantile(errors, LOWEST_SHARE))),
+        low: total / (1 + widening * Math.max(0, quantile(errors, HIGHEST_SHARE))),
+        high: total / Math.max(LEAST_DIVISOR, 1 + widening * Math.min(0, quantile(errors, LOWEST_SHARE))),
       };
     },
   };
+}
+
+/**
+ * How much further the next error may reach than those of a sample of this size: the prediction interval's
+ * sqrt(1 + 1/n) x t / z at 97.5%, with t of n - 1 degrees of freedom by its expansion z + (z^3 + z) / (4 (n - 1))
+ * (Abramowitz and Stegun, 26.7.5).
+ */
+function wideningOf(count: number): number {
+  const z = 1.96;
+  const t = z + (z ** 3 + z) / (4 * Math.max(1, count - 1));
+  return (Math.sqrt(1 + 1 / count) * t) / z;
 }
 
 function isOfMemory({ kind, archivedAt }: MeasurementRow): boolean {
