@@ -5,7 +5,6 @@ import { estimate } from "../estimate.js";
 import type { Device, MemoryEstimate, RuntimeRequest } from "../estimate.types.js";
 import { readExllamaConstants } from "./exllama/read-exllama-constants.js";
 import { readMlxConstants } from "./mlx/read-mlx-constants.js";
-import { constantsOfVersion } from "./read-constants.js";
 import { readTransformersConstants } from "./transformers/read-transformers-constants.js";
 
 const SLUGS: string[] = JSON.parse(readFileSync(new URL("../../../seed/models.json", import.meta.url), "utf8"))
@@ -67,18 +66,5 @@ describe.each(RUNTIMES)("%s over every model of the catalogue", (_name, format, 
       const totals = [256, 1024, 5000, 40_000].map((tokens) => run(slug, tokens).total);
       expect([slug, totals]).toEqual([slug, [...totals].sort((a, b) => a - b)]);
     }
-  });
-});
-
-describe("constants of a version", () => {
-  const raw = { a: 3, b: 3, versions: { "before 2.0": { a: 1 }, "before 2.10": { a: 2, b: 2 } } };
-  it.each([
-    [undefined, 3, 3],
-    ["2.10", 3, 3],
-    ["engine 2.9.7", 2, 2],
-    ["1.99", 1, 2],
-    ["nightly", 3, 3],
-  ])("%s", (version, a, b) => {
-    expect(constantsOfVersion(raw, version)).toMatchObject({ a, b });
   });
 });

@@ -131,6 +131,8 @@ describe("what is refused or warned of", () => {
     expect(() => run("qwen3-0.6b", scheme, {}, { chunkSize: 0.5 })).toThrow("chunkSize must be");
     expect(() => run("qwen3-0.6b", scheme, { contextTokens: -1 })).toThrow("contextTokens must be");
     expect(() => run("qwen3-0.6b", scheme, { devices: [] })).toThrow("needs a device");
-    expect(() => readExllamaConstants({ ...ROW, exl2: undefined })).toThrow('"exl2" is missing');
+    expect(() => readExllamaConstants({ ...ROW, exl2: undefined })).toThrow(
+      "constants.exl2 of ExLlama's row is missing",
+    );
   });
 });

@@ -128,7 +128,9 @@ describe("devices and refusals", () => {
   it("names what is wrong", () => {
     expect(() => run("qwen3-0.6b", "mlx-4bit", {}, { prefillStepSize: 0 })).toThrow("prefillStepSize must be");
     expect(() => run("qwen3-0.6b", "mlx-4bit", { devices: [] })).toThrow("needs a device");
-    expect(() => readMlxConstants({})).toThrow('"prefillStepTokens" is missing');
-    expect(() => readMlxConstants({ ...ROW, fusedHeadDims: "64" })).toThrow('"fusedHeadDims" is "64"');
+    expect(() => readMlxConstants({})).toThrow("constants.prefillStepTokens of MLX's row is missing");
+    expect(() => readMlxConstants({ ...ROW, fusedHeadDims: "64" })).toThrow(
+      'constants.fusedHeadDims of MLX\'s row is "64"',
+    );
   });
 });

@@ -1,19 +1,23 @@
-import { constantsOfVersion, type RawConstants, readAmount, readAmounts, readChoice } from "../read-constants.js";
+import { type Engine, readConstants } from "../version-constants.js";
 import type { MlxConstants } from "./mlx.types.js";
 
+const MLX: Engine = { name: "MLX", packages: ["mlx-lm"] };
+
 /**
- * Constants of a version of MLX LM from the catalogue's row; of the newest where no version is given.
+ * The constants that held in a version of MLX LM, from the `constants` of the catalogue's Runtime row; the row's own
+ * when no version is asked.
  *
- * @throws EstimateError that names a constant that is missing or makes no sense.
+ * @throws EstimateError at `["runtime", "version"]` with the known versions for an unknown one, and at `["runtime"]`
+ * for a row that lacks a constant.
  */
-export function readMlxConstants(raw: RawConstants, version?: string): MlxConstants {
-  const constants = constantsOfVersion(raw, version);
+export function readMlxConstants(constants: unknown, version?: string): MlxConstants {
+  const row = readConstants(MLX, constants, version);
   return {
-    prefillStepTokens: readAmount(constants, "prefillStepTokens"),
-    cacheStepTokens: readAmount(constants, "cacheStepTokens"),
-    activeCommandBuffers: readAmount(constants, "activeCommandBuffers"),
-    commandBufferMib: readAmount(constants, "commandBufferMib"),
-    fusedHeadDims: readAmounts(constants, "fusedHeadDims"),
-    latentCache: readChoice(constants, "latentCache", ["LATENT", "EXPANDED"]),
+    prefillStepTokens: row.count("prefillStepTokens"),
+    cacheStepTokens: row.count("cacheStepTokens"),
+    activeCommandBuffers: row.count("activeCommandBuffers"),
+    commandBufferMib: row.number("commandBufferMib"),
+    fusedHeadDims: row.counts("fusedHeadDims"),
+    latentCache: row.choice("latentCache", ["LATENT", "EXPANDED"]),
   };
 }

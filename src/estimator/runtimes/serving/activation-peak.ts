@@ -1,6 +1,6 @@
 import type { Architecture } from "../../architecture/architecture.js";
 import type { ParallelPlan } from "../../placement/parallel-plans.js";
-import type { ConstantReader } from "./version-constants.js";
+import type { ConstantReader } from "../version-constants.js";
 
 export const GIB = 2 ** 30;
 export const MIB = 2 ** 20;

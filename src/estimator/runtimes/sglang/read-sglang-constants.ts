@@ -1,6 +1,8 @@
 import { readActivationConstants, readGraphConstants } from "../serving/activation-peak.js";
-import { ConstantReader, constantsOfVersion } from "../serving/version-constants.js";
+import { type ConstantReader, type Engine, readConstants } from "../version-constants.js";
 import type { SglangConstants, SglangSizeClass } from "./sglang.types.js";
+
+const SGLANG: Engine = { name: "SGLang", packages: ["sglang"] };
 
 /**
  * The constants that held in a version of SGLang, from the `constants` of the catalogue's Runtime row; the row's own
@@ -10,7 +12,7 @@ import type { SglangConstants, SglangSizeClass } from "./sglang.types.js";
  * for a row that lacks a constant.
  */
 export function readSglangConstants(constants: unknown, version?: string): SglangConstants {
-  const row = new ConstantReader("SGLang", constantsOfVersion("SGLang", constants, version));
+  const row = readConstants(SGLANG, constants, version);
   const communication = row.object("communicationGib");
   return {
     reservedBaseMib: row.number("reservedBaseMib"),

@@ -1,6 +1,8 @@
 import { readActivationConstants, readGraphConstants } from "../serving/activation-peak.js";
-import { ConstantReader, constantsOfVersion } from "../serving/version-constants.js";
+import { type Engine, readConstants } from "../version-constants.js";
 import type { TensorrtLlmConstants } from "./tensorrt-llm.types.js";
+
+const TENSORRT_LLM: Engine = { name: "TensorRT-LLM", packages: ["tensorrt-llm"] };
 
 /**
  * The constants that held in a version of TensorRT-LLM, from the `constants` of the catalogue's Runtime row; the row's
@@ -10,7 +12,7 @@ import type { TensorrtLlmConstants } from "./tensorrt-llm.types.js";
  * for a row that lacks a constant.
  */
 export function readTensorrtLlmConstants(constants: unknown, version?: string): TensorrtLlmConstants {
-  const row = new ConstantReader("TensorRT-LLM", constantsOfVersion("TensorRT-LLM", constants, version));
+  const row = readConstants(TENSORRT_LLM, constants, version);
   const graphs = row.object("cudaGraphs");
   return {
     freeGpuMemoryFraction: row.share("freeGpuMemoryFraction"),

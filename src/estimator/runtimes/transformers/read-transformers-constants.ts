@@ -1,20 +1,24 @@
-import { constantsOfVersion, type RawConstants, readAmount, readChoice, readWords } from "../read-constants.js";
+import { type Engine, readConstants } from "../version-constants.js";
 import type { TransformersConstants } from "./transformers.types.js";
 
+const TRANSFORMERS: Engine = { name: "Transformers", packages: ["transformers"] };
+
 /**
- * Constants of a version of Transformers from the catalogue's row; of the newest where no version is given.
+ * The constants that held in a version of Transformers, from the `constants` of the catalogue's Runtime row; the row's
+ * own when no version is asked.
  *
- * @throws EstimateError that names a constant that is missing or makes no sense.
+ * @throws EstimateError at `["runtime", "version"]` with the known versions for an unknown one, and at `["runtime"]`
+ * for a row that lacks a constant.
  */
-export function readTransformersConstants(raw: RawConstants, version?: string): TransformersConstants {
-  const constants = constantsOfVersion(raw, version);
+export function readTransformersConstants(constants: unknown, version?: string): TransformersConstants {
+  const row = readConstants(TRANSFORMERS, constants, version);
   return {
-    workspaceMib: readAmount(constants, "workspaceMib"),
-    logits: readChoice(constants, "logits", ["ALL", "LAST"]),
-    cacheCopy: readChoice(constants, "cacheCopy", ["LAYER", "WHOLE"]),
-    windowedLayers: readChoice(constants, "windowedLayers", ["WINDOW", "ALL"]),
-    latentCache: readChoice(constants, "latentCache", ["LATENT", "EXPANDED"]),
-    experts: readChoice(constants, "experts", ["LOOP", "GROUPED"]),
-    untiedStorage: readWords(constants, "untiedStorage"),
+    workspaceMib: row.number("workspaceMib"),
+    logits: row.choice("logits", ["ALL", "LAST"]),
+    cacheCopy: row.choice("cacheCopy", ["LAYER", "WHOLE"]),
+    windowedLayers: row.choice("windowedLayers", ["WINDOW", "ALL"]),
+    latentCache: row.choice("latentCache", ["LATENT", "EXPANDED"]),
+    experts: row.choice("experts", ["LOOP", "GROUPED"]),
+    untiedStorage: row.texts("untiedStorage"),
   };
 }

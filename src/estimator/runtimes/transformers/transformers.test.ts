@@ -180,8 +180,12 @@ describe("what is refused or warned of", () => {
   });
 
   it("a row without one of the constants", () => {
-    expect(() => readTransformersConstants({ ...ROW, workspaceMib: undefined })).toThrow('"workspaceMib" is missing');
-    expect(() => readTransformersConstants({ ...ROW, logits: "SOME" })).toThrow('"logits" is "SOME"');
+    expect(() => readTransformersConstants({ ...ROW, workspaceMib: undefined })).toThrow(
+      "constants.workspaceMib of Transformers's row is missing",
+    );
+    expect(() => readTransformersConstants({ ...ROW, logits: "SOME" })).toThrow(
+      'constants.logits of Transformers\'s row is "SOME"',
+    );
   });
 
   it("explains every part with its figures", () => {

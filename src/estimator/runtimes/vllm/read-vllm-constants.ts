@@ -1,6 +1,8 @@
 import { readActivationConstants, readGraphConstants } from "../serving/activation-peak.js";
-import { ConstantReader, constantsOfVersion } from "../serving/version-constants.js";
+import { type ConstantReader, type Engine, readConstants } from "../version-constants.js";
 import type { BatchDefaults, VllmConstants } from "./vllm.types.js";
+
+const VLLM: Engine = { name: "vLLM", packages: ["vllm"] };
 
 /**
  * The constants that held in a version of vLLM, from the `constants` of the catalogue's Runtime row; the row's own when
@@ -10,7 +12,7 @@ import type { BatchDefaults, VllmConstants } from "./vllm.types.js";
  * for a row that lacks a constant.
  */
 export function readVllmConstants(constants: unknown, version?: string): VllmConstants {
-  const row = new ConstantReader("vLLM", constantsOfVersion("vLLM", constants, version));
+  const row = readConstants(VLLM, constants, version);
   const large = row.object("largeDevice");
   const context = row.object("contextGib");
   const nonTorch = row.object("forwardNonTorchGib");
