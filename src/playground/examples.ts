@@ -1,4 +1,5 @@
 /// <reference path="./raw-text.d.ts" />
+import accuracyQuery from "./examples/accuracy.graphql?raw";
 import configQuery from "./examples/config-json.graphql?raw";
 import configVariables from "./examples/config-json.variables.json?raw";
 import deepSeekQuery from "./examples/deepseek-v3.graphql?raw";
@@ -6,6 +7,7 @@ import modelsQuery from "./examples/models.graphql?raw";
 import myCardsQuery from "./examples/my-cards.graphql?raw";
 import myCardsVariables from "./examples/my-cards.variables.json?raw";
 import ruleOfThumbQuery from "./examples/rule-of-thumb.graphql?raw";
+import vllmQuery from "./examples/vllm.graphql?raw";
 
 /** A query that answers a real question, shown as a tab. */
 export interface Example {
@@ -39,6 +41,11 @@ export const examples: readonly Example[] = [
     variables: configVariables,
   },
   {
+    name: "vllm",
+    question: "How many tokens of cache does vLLM have on four H100, and how many requests does it hold at once?",
+    query: vllmQuery,
+  },
+  {
     name: "models",
     question: "Which models of 20 to 40 billion parameters are there, and which home cards could run them?",
     query: modelsQuery,
@@ -47,5 +54,10 @@ export const examples: readonly Example[] = [
     name: "rule-of-thumb",
     question: "How far off is the usual rule of thumb?",
     query: ruleOfThumbQuery,
+  },
+  {
+    name: "accuracy",
+    question: "How far are estimates from what was measured, and where are they worst?",
+    query: accuracyQuery,
   },
 ];
