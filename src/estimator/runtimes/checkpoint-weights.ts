@@ -2,9 +2,9 @@ import type { Architecture } from "../architecture/architecture.js";
 import type { WeightsBreakdown } from "../estimate.types.js";
 import { matrixRole } from "../quantization/matrix-role.js";
 import type { QuantScheme, StoredTensor } from "../quantization/scheme.js";
-import { storeTensors } from "../quantization/store-tensors.js";
 import { summarizeWeights } from "../quantization/summarize-weights.js";
-import { listTensors } from "../tensors/list-tensors.js";
+import { loadedTensors } from "./loaded-tensors.js";
+import { oncePerPair } from "./once-per-pair.js";
 
 /** A model's weights as engines hold them that load a Hugging Face checkpoint. All sizes are bytes. */
 export interface CheckpointWeights {
@@ -21,31 +21,13 @@ export interface CheckpointWeights {
   largestQuantizedMatrix: number;
 }
 
-const known = new WeakMap<Architecture, WeakMap<QuantScheme, CheckpointWeights>>();
-
-/**
- * Sorts a checkpoint's tensors by where they are used. Blocks that predict further tokens (MTP) are left out:
- * Transformers, MLX LM and ExLlama skip their tensors when they load. Computed once per pair of objects.
- */
-export function checkpointWeights(architecture: Architecture, scheme: QuantScheme): CheckpointWeights {
-  let byScheme = known.get(architecture);
-  if (byScheme === undefined) {
-    byScheme = new WeakMap();
-    known.set(architecture, byScheme);
-  }
-  let weights = byScheme.get(scheme);
-  if (weights === undefined) {
-    weights = sortTensors(architecture, scheme);
-    byScheme.set(scheme, weights);
-  }
-  return weights;
-}
+/** A checkpoint's tensors summed by where they are used; computed once per pair of objects. */
+export const checkpointWeights: (architecture: Architecture, scheme: QuantScheme) => CheckpointWeights =
+  oncePerPair(sortTensors);
 
 function sortTensors(architecture: Architecture, scheme: QuantScheme): CheckpointWeights {
-  const layerCount = architecture.layers.length;
-  const tensors = listTensors(architecture).filter((tensor) => tensor.layer === null || tensor.layer < layerCount);
-  const stored = storeTensors(architecture, tensors, scheme);
-  const layers = new Array<number>(layerCount).fill(0);
+  const stored = loadedTensors(architecture, scheme);
+  const layers = new Array<number>(architecture.layers.length).fill(0);
   let embedding = 0;
   let output = 0;
   let tiedOutput = 0;

@@ -6,7 +6,6 @@ import type {
   EstimateWarning,
   KvCacheLayerGroup,
 } from "../../estimate.types.js";
-import { EstimateError } from "../../estimate-error.js";
 import { F16_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
 import type { LayerCache } from "../../kv-cache/layer-caches.js";
 import { listLayerEntries } from "../../kv-cache/layer-entries.js";
@@ -14,8 +13,9 @@ import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/sum
 import { fillLayers, type SpreadPlacement } from "../../placement/spread-layers.js";
 import type { QuantScheme } from "../../quantization/scheme.js";
 import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
-import { type MemoryLayout, UNLIMITED_DEVICE } from "../memory-layout.js";
-import { requireCount } from "../whole-number.js";
+import { loadWarnings } from "../loadable-formats.js";
+import type { MemoryLayout } from "../memory-layout.js";
+import { checkCounts, checkWorkload, freeBytes, requireDevices } from "../request-checks.js";
 import type { ExllamaConstants, ExllamaGeneration, ExllamaSettings } from "./exllama.types.js";
 import { explainExllama } from "./explain-exllama.js";
 
@@ -59,15 +59,10 @@ export function layOutExllama(
   settings: ExllamaSettings,
   constants: ExllamaConstants,
 ): MemoryLayout {
-  const { contextTokens, sequences } = request;
-  requireCount(contextTokens, "contextTokens", ["contextTokens"]);
-  requireCount(sequences, "sequences", ["sequences"]);
+  checkWorkload(request);
+  checkCounts({ chunkSize: settings.chunkSize });
   const chunkTokens = settings.chunkSize ?? constants.chunkTokens;
-  requireCount(chunkTokens, "chunkSize", ["runtime", "chunkSize"]);
-  const devices = request.devices ?? [UNLIMITED_DEVICE];
-  if (devices.length === 0) {
-    throw new EstimateError("ExLlama needs a device; none is given.", ["devices"]);
-  }
+  const devices = requireDevices(request, "ExLlama");
   const memory = measure(request, constants, chunkTokens, devices);
   const deviceMemory = devices.map((device, index) => fillDevice(memory, device, index));
   return {
@@ -132,9 +127,10 @@ function measure(
       layers: checkpoint.layers.map((bytes, layer) => bytes + layerCacheBytes(caches[layer] ?? [])),
       output: outputBytes,
     },
-    devices.map((device) =>
-      device.capacityBytes === null ? null : device.capacityBytes - (device.reserveBytes ?? 0) - taken,
-    ),
+    devices.map((device) => {
+      const free = freeBytes(device);
+      return free === null ? null : free - taken;
+    }),
   );
   return { ...memory, placement };
 }
@@ -218,14 +214,7 @@ function listWarnings(
   devices: readonly DeviceMemory[],
 ): EstimateWarning[] {
   const tokens = request.contextTokens * request.sequences;
-  const warnings: EstimateWarning[] = [];
-  if (!isLoadable(request.scheme)) {
-    warnings.push({
-      code: "QUANT_FORMAT_NOT_LOADABLE",
-      message:
-        "ExLlama loads EXL2, EXL3 and 4-bit GPTQ files and unquantized checkpoints: this format is none of them.",
-    });
-  }
+  const warnings = loadWarnings(request.scheme, "exllama");
   if (memory.cells !== tokens) {
     warnings.push({
       code: "CONTEXT_PADDED",
@@ -236,23 +225,6 @@ function listWarnings(
     warnings.push({ code: "DEVICES_UNUSED", message: "Devices are filled in order, and the last ones get no layer." });
   }
   return warnings;
-}
-
-/** ggml file types that are no quantization: the checkpoint's own type by another name. */
-const PLAIN_FILE_TYPES: ReadonlySet<string> = new Set(["F16", "BF16"]);
-/** GPTQ of 4 bits alone has kernels. */
-const GPTQ_BITS = 4;
-
-function isLoadable(scheme: QuantScheme): boolean {
-  switch (scheme.kind) {
-    case "average":
-      return true;
-    case "ggml":
-      return PLAIN_FILE_TYPES.has(scheme.fileType) && scheme.expertsType === undefined;
-    case "uniform":
-      // Of the formats stored in groups, GPTQ alone has an index of each input row's group.
-      return scheme.weightBits === GPTQ_BITS && scheme.scales.some((scale) => scale.per === "input-row");
-  }
 }
 
 function sum<T>(items: readonly T[], bytesOf: (item: T) => number): number {

@@ -5,16 +5,15 @@ import type {
   EstimateWarning,
   KvCacheLayerGroup,
 } from "../../estimate.types.js";
-import { EstimateError } from "../../estimate-error.js";
 import { F16_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
 import type { LayerCache } from "../../kv-cache/layer-caches.js";
 import { listLayerEntries } from "../../kv-cache/layer-entries.js";
 import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
 import { shareLayers } from "../../placement/spread-layers.js";
-import type { QuantScheme } from "../../quantization/scheme.js";
 import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
-import { type MemoryLayout, UNLIMITED_DEVICE } from "../memory-layout.js";
-import { requireCount } from "../whole-number.js";
+import { loadWarnings } from "../loadable-formats.js";
+import type { MemoryLayout } from "../memory-layout.js";
+import { checkCounts, checkWorkload, requireDevices } from "../request-checks.js";
 import { explainMlx } from "./explain-mlx.js";
 import { layerResults, type PrefillStep, storesScores } from "./intermediate-results.js";
 import type { MlxConstants, MlxSettings } from "./mlx.types.js";
@@ -44,15 +43,11 @@ export interface MlxMemory {
  * @throws EstimateError for settings out of range.
  */
 export function layOutMlx(request: EstimateRequest, settings: MlxSettings, constants: MlxConstants): MemoryLayout {
-  const { architecture, contextTokens, sequences } = request;
-  requireCount(contextTokens, "contextTokens", ["contextTokens"]);
-  requireCount(sequences, "sequences", ["sequences"]);
+  const { architecture, contextTokens } = request;
+  checkWorkload(request);
+  checkCounts({ prefillStepSize: settings.prefillStepSize });
   const stepTokens = settings.prefillStepSize ?? constants.prefillStepTokens;
-  requireCount(stepTokens, "prefillStepSize", ["runtime", "prefillStepSize"]);
-  const devices = request.devices ?? [UNLIMITED_DEVICE];
-  if (devices.length === 0) {
-    throw new EstimateError("MLX needs a device here; none is given.", ["devices"]);
-  }
+  const devices = requireDevices(request, "MLX");
   const memory = measure(request, constants, Math.min(stepTokens, contextTokens));
   const placement = shareLayers(architecture.layers.length, devices.length);
   const deviceMemory = devices.map((device, index) => fillDevice(memory, placement, device, index));
@@ -139,13 +134,7 @@ function listWarnings(
   devices: readonly DeviceMemory[],
 ): EstimateWarning[] {
   const { architecture, contextTokens, scheme } = request;
-  const warnings: EstimateWarning[] = [];
-  if (!isLoadable(scheme)) {
-    warnings.push({
-      code: "QUANT_FORMAT_NOT_LOADABLE",
-      message: "MLX loads checkpoints of 16 bits and those converted for MLX: this format has to be converted first.",
-    });
-  }
+  const warnings = loadWarnings(scheme, "mlx");
   if (contextTokens % constants.cacheStepTokens !== 0) {
     warnings.push({
       code: "CONTEXT_PADDED",
@@ -181,19 +170,4 @@ function listWarnings(
     warnings.push({ code: "DEVICES_UNUSED", message: "There are more devices than layers: some get none." });
   }
   return warnings;
-}
-
-/** ggml file types that are no quantization: the checkpoint's own type by another name. */
-const PLAIN_FILE_TYPES: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
-
-/** MLX's own formats leave matrices alone whose rows are no whole groups; no other format does. */
-function isLoadable(scheme: QuantScheme): boolean {
-  switch (scheme.kind) {
-    case "ggml":
-      return PLAIN_FILE_TYPES.has(scheme.fileType) && scheme.expertsType === undefined;
-    case "uniform":
-      return scheme.oddGroups === "leave";
-    case "average":
-      return false;
-  }
 }

@@ -1,16 +1,8 @@
 import type { Device, EstimateRequest, EstimateWarning } from "../../estimate.types.js";
 import { EstimateError } from "../../estimate-error.js";
 import { explainIllegal, type ParallelPlan, type ServingEngine } from "../../placement/parallel-plans.js";
+import { loadWarnings } from "../loadable-formats.js";
 import { UNLIMITED_DEVICE } from "../memory-layout.js";
-import { isCheckpointScheme } from "./sharded-weights.js";
-
-const ENGINE_NAMES: Readonly<Record<ServingEngine, string>> = {
-  vllm: "vLLM",
-  sglang: "SGLang",
-  "tensorrt-llm": "TensorRT-LLM",
-};
-
-export const engineName = (engine: ServingEngine): string => ENGINE_NAMES[engine];
 
 /** Devices of a plan in rank order, stage by stage, and those given beyond them. */
 export interface Ranks {
@@ -45,23 +37,6 @@ export function assignRanks(request: EstimateRequest, plan: ParallelPlan, engine
   return { used: devices.slice(0, ranks), unused: devices.slice(ranks) };
 }
 
-/** @throws EstimateError for a share outside 0 to 1 and for counts that are no whole number of at least 1. */
-export function checkServingSettings(
-  shares: Record<string, number | undefined>,
-  counts: Record<string, number | undefined>,
-): void {
-  for (const [name, value] of Object.entries(shares)) {
-    if (value !== undefined && !(value > 0 && value <= 1)) {
-      throw new EstimateError(`${name} must be above 0 and at most 1, not ${value}.`, ["runtime", name]);
-    }
-  }
-  for (const [name, value] of Object.entries(counts)) {
-    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {
-      throw new EstimateError(`${name} must be a whole number of at least 1, not ${value}.`, ["runtime", name]);
-    }
-  }
-}
-
 /** What every serving engine has to say of a request. */
 export function servingWarnings(
   request: EstimateRequest,
@@ -69,14 +44,7 @@ export function servingWarnings(
   ranks: Ranks,
   engine: ServingEngine,
 ): EstimateWarning[] {
-  const warnings: EstimateWarning[] = [];
-  const name = engineName(engine);
-  if (!isCheckpointScheme(request.scheme)) {
-    warnings.push({
-      code: "QUANT_FORMAT_NOT_LOADABLE",
-      message: `${name} loads checkpoints (BF16, FP8, AWQ, GPTQ, NVFP4 ...), not quantized GGUF files.`,
-    });
-  }
+  const warnings = loadWarnings(request.scheme, engine);
   if (ranks.unused.length > 0) {
     warnings.push({
       code: "DEVICES_UNUSED",

@@ -2,9 +2,10 @@ import type { Architecture, Block } from "../../architecture/architecture.js";
 import type { WeightsBreakdown } from "../../estimate.types.js";
 import { keepsDenseWhole, type ParallelPlan } from "../../placement/parallel-plans.js";
 import type { QuantScheme, StoredTensor, UniformScheme } from "../../quantization/scheme.js";
-import { storeTensors } from "../../quantization/store-tensors.js";
 import { summarizeWeights } from "../../quantization/summarize-weights.js";
-import { listTensors } from "../../tensors/list-tensors.js";
+import { plainBits } from "../loadable-formats.js";
+import { loadedTensors } from "../loaded-tensors.js";
+import { oncePerPair } from "../once-per-pair.js";
 import { allocatedBytes } from "./caching-allocator.js";
 
 const BITS_PER_BYTE = 8;
@@ -21,34 +22,12 @@ export interface CheckpointModel {
   weights: WeightsBreakdown;
 }
 
-const models = new WeakMap<Architecture, WeakMap<QuantScheme, CheckpointModel>>();
-
-/**
- * The tensors that serving engines load of a model, once per pair of objects. Prediction blocks (MTP) are not loaded
- * unless speculative decoding asks for them (vLLM, model_executor/models: load_weights skips `mtp` and the layers
- * after the last; SGLang and TensorRT-LLM do the same).
- */
-export function checkpointModel(architecture: Architecture, scheme: QuantScheme): CheckpointModel {
-  let byScheme = models.get(architecture);
-  if (byScheme === undefined) {
-    byScheme = new WeakMap();
-    models.set(architecture, byScheme);
-  }
-  let model = byScheme.get(scheme);
-  if (model === undefined) {
-    model = describeModel(architecture, scheme);
-    byScheme.set(scheme, model);
-  }
-  return model;
-}
+/** The tensors that serving engines load of a model; computed once per pair of objects. */
+export const checkpointModel: (architecture: Architecture, scheme: QuantScheme) => CheckpointModel =
+  oncePerPair(describeModel);
 
 function describeModel(architecture: Architecture, scheme: QuantScheme): CheckpointModel {
-  const layerCount = architecture.layers.length;
-  const tensors = storeTensors(
-    architecture,
-    listTensors(architecture).filter(({ layer }) => layer === null || layer < layerCount),
-    asCheckpoint(scheme),
-  );
+  const tensors = loadedTensors(architecture, asCheckpoint(scheme));
   const encoderParameters = (architecture.encoders ?? []).reduce((sum, encoder) => sum + encoder.parameters, 0);
   const encoderBytes = encoderParameters * ENCODER_BYTES_PER_PARAMETER;
   const text = summarizeWeights(architecture, tensors);
@@ -86,18 +65,10 @@ function addEncoders(text: WeightsBreakdown, parameters: number, bytes: number):
   };
 }
 
-/** Bits of the GGUF file types that are plain copies of a checkpoint. */
-const PLAIN_BITS: Readonly<Record<string, number>> = { F32: 32, F16: 16, BF16: 16 };
-
-/** True for formats that the engines load as a checkpoint: everything but quantized GGUF files. */
-export function isCheckpointScheme(scheme: QuantScheme): boolean {
-  return asCheckpoint(scheme).kind !== "ggml";
-}
-
 /** An unquantized file keeps every tensor at its precision in a checkpoint; GGUF widens norms to 32 bits. */
 function asCheckpoint(scheme: QuantScheme): QuantScheme {
-  const bits = scheme.kind === "ggml" && scheme.expertsType === undefined ? PLAIN_BITS[scheme.fileType] : undefined;
-  if (scheme.kind !== "ggml" || bits === undefined) {
+  const bits = plainBits(scheme);
+  if (scheme.kind !== "ggml" || bits === null) {
     return scheme;
   }
   const type = scheme.fileType.toLowerCase();

@@ -1,8 +1,9 @@
 import type { CachePool, Device, EstimateRequest } from "../../estimate.types.js";
 import { EstimateError } from "../../estimate-error.js";
+import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { activationPeak, countGraphSizes, GIB, graphBytes, MIB } from "../serving/activation-peak.js";
 import { cacheTypes, listLayerEntries } from "../serving/layer-entries.js";
-import { assignRanks, checkServingSettings } from "../serving/ranks.js";
+import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
 import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
 import { cacheBytesOf, type KeptTokens, ratesOf, type TokenRates, tokenCacheGroups } from "../serving/token-cache.js";
@@ -40,10 +41,9 @@ export function estimateSglang(
     expertParallel: settings.expertParallel,
     wholeAttention: settings.dataParallelAttention,
   };
-  checkServingSettings(
-    { memFractionStatic: settings.memFractionStatic },
-    { chunkedPrefillSize: settings.chunkedPrefillSize, cudaGraphMaxBatch: settings.cudaGraphMaxBatch },
-  );
+  checkWorkload(request);
+  checkShares({ memFractionStatic: settings.memFractionStatic });
+  checkCounts({ chunkedPrefillSize: settings.chunkedPrefillSize, cudaGraphMaxBatch: settings.cudaGraphMaxBatch });
   const ranks = assignRanks(request, plan, "sglang");
   const model = checkpointModel(architecture, request.scheme);
   const stages = shardWeights(architecture, model, plan, {

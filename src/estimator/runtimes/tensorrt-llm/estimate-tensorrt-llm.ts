@@ -1,7 +1,8 @@
 import type { CachePool, EstimateRequest } from "../../estimate.types.js";
+import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { activationPeak, countGraphSizes, GIB, graphBytes } from "../serving/activation-peak.js";
 import { cacheTypes, listLayerEntries } from "../serving/layer-entries.js";
-import { assignRanks, checkServingSettings } from "../serving/ranks.js";
+import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
 import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
 import { cacheBytesOf, type KeptTokens, ratesOf, type TokenRates, tokenCacheGroups } from "../serving/token-cache.js";
@@ -36,10 +37,9 @@ export function estimateTensorrtLlm(
     pipelineParallel: settings.pipelineParallel,
     expertParallel: settings.expertParallel,
   };
-  checkServingSettings(
-    { freeGpuMemoryFraction: settings.freeGpuMemoryFraction },
-    { maxNumTokens: settings.maxNumTokens, maxBatchSize: settings.maxBatchSize },
-  );
+  checkWorkload(request);
+  checkShares({ freeGpuMemoryFraction: settings.freeGpuMemoryFraction });
+  checkCounts({ maxNumTokens: settings.maxNumTokens, maxBatchSize: settings.maxBatchSize });
   const ranks = assignRanks(request, plan, "tensorrt-llm");
   const model = checkpointModel(architecture, request.scheme);
   const stages = shardWeights(architecture, model, plan, {

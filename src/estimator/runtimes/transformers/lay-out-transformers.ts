@@ -7,7 +7,6 @@ import type {
   EstimateWarning,
   KvCacheLayerGroup,
 } from "../../estimate.types.js";
-import { EstimateError } from "../../estimate-error.js";
 import { F16_CACHE, F32_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
 import type { LayerCache } from "../../kv-cache/layer-caches.js";
 import { listLayerEntries } from "../../kv-cache/layer-entries.js";
@@ -15,8 +14,9 @@ import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/sum
 import { balanceLayers, type SpreadPlacement } from "../../placement/spread-layers.js";
 import type { QuantScheme } from "../../quantization/scheme.js";
 import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
-import { type MemoryLayout, UNLIMITED_DEVICE } from "../memory-layout.js";
-import { requireCount } from "../whole-number.js";
+import { loadWarnings } from "../loadable-formats.js";
+import type { MemoryLayout } from "../memory-layout.js";
+import { checkCounts, checkWorkload, freeBytes, requireDevices } from "../request-checks.js";
 import { explainTransformers } from "./explain-transformers.js";
 import { type ForwardPass, type LayerPeak, layerPeak } from "./forward-pass.js";
 import type { TransformersConstants, TransformersSettings } from "./transformers.types.js";
@@ -59,16 +59,10 @@ export function layOutTransformers(
   settings: TransformersSettings,
   constants: TransformersConstants,
 ): MemoryLayout {
-  const { architecture, contextTokens, sequences } = request;
-  requireCount(contextTokens, "contextTokens", ["contextTokens"]);
-  requireCount(sequences, "sequences", ["sequences"]);
-  if (settings.prefillTokens !== undefined) {
-    requireCount(settings.prefillTokens, "prefillTokens", ["runtime", "prefillTokens"]);
-  }
-  const devices = request.devices ?? [UNLIMITED_DEVICE];
-  if (devices.length === 0) {
-    throw new EstimateError("Transformers needs a device here; none is given.", ["devices"]);
-  }
+  const { architecture, contextTokens } = request;
+  checkWorkload(request);
+  checkCounts({ prefillTokens: settings.prefillTokens });
+  const devices = requireDevices(request, "Transformers");
   const memory = measure(request, settings, constants, devices);
   const deviceMemory = devices.map((device, index) => fillDevice(request, memory, constants, device, index));
   return {
@@ -141,9 +135,7 @@ function measure(
         output: checkpoint.output + untiedOutput,
         tied: checkpoint.tiedOutput > 0 && untiedOutput === 0,
       },
-      devices.map((device) =>
-        device.capacityBytes === null ? null : device.capacityBytes - (device.reserveBytes ?? 0),
-      ),
+      devices.map(freeBytes),
     ),
   };
 }
@@ -225,11 +217,7 @@ function listWarnings(
   devices: readonly DeviceMemory[],
 ): EstimateWarning[] {
   const { scheme, contextTokens } = request;
-  const warnings: EstimateWarning[] = [];
-  const problem = loadProblem(scheme);
-  if (problem !== null) {
-    warnings.push({ code: "QUANT_FORMAT_NOT_LOADABLE", message: problem });
-  }
+  const warnings = loadWarnings(scheme, "transformers");
   if (settings.prefillTokens !== undefined && settings.prefillTokens > contextTokens) {
     warnings.push({
       code: "MICROBATCH_ABOVE_CONTEXT",
@@ -250,24 +238,6 @@ function listWarnings(
     });
   }
   return warnings;
-}
-
-/** ggml file types that are no quantization: the checkpoint's own type by another name. */
-const PLAIN_FILE_TYPES: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
-
-/** Why Transformers does not load the format as it is; null where it does. */
-function loadProblem(scheme: QuantScheme): string | null {
-  if (scheme.kind === "average") {
-    return "Transformers does not load EXL files: use ExLlama, or another format.";
-  }
-  if (scheme.kind === "uniform") {
-    return scheme.oddGroups === "leave"
-      ? "Transformers does not load MLX checkpoints: use MLX, or another format."
-      : null;
-  }
-  return PLAIN_FILE_TYPES.has(scheme.fileType) && scheme.expertsType === undefined
-    ? null
-    : "Transformers turns GGUF files back into full precision when it loads them: it needs more memory than this.";
 }
 
 function sum<T>(items: readonly T[], bytesOf: (item: T) => number): number {

@@ -1,7 +1,8 @@
 import type { CachePool, Device, EstimateRequest, KvCacheLayerGroup } from "../../estimate.types.js";
+import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { type ActivationPeak, activationPeak, countGraphSizes, GIB, graphBytes } from "../serving/activation-peak.js";
 import { cacheTypes, listLayerEntries } from "../serving/layer-entries.js";
-import { assignRanks, checkServingSettings } from "../serving/ranks.js";
+import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
 import { checkpointModel, type StageWeights, shardWeights } from "../serving/sharded-weights.js";
 import { type BlockPlan, planBlocks } from "./cache-blocks.js";
@@ -35,10 +36,9 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
     pipelineParallel: settings.pipelineParallel,
     expertParallel: settings.expertParallel,
   };
-  checkServingSettings(
-    { gpuMemoryUtilization: settings.gpuMemoryUtilization },
-    { maxNumBatchedTokens: settings.maxNumBatchedTokens, maxNumSeqs: settings.maxNumSeqs },
-  );
+  checkWorkload(request);
+  checkShares({ gpuMemoryUtilization: settings.gpuMemoryUtilization });
+  checkCounts({ maxNumBatchedTokens: settings.maxNumBatchedTokens, maxNumSeqs: settings.maxNumSeqs });
   const ranks = assignRanks(request, plan, "vllm");
   const model = checkpointModel(architecture, request.scheme);
   const stages = shardWeights(architecture, model, plan, {
