@@ -25,7 +25,10 @@ export function buildGroupedAttention(layer: LayerContext, attention: GroupedAtt
   const turns = rotations(layer, attention);
   const turn = (node: GraphNode, by: GraphNode | null): GraphNode => (by === null ? node : hadamard(layer, node, by));
   const roped = (node: GraphNode, norm: string): GraphNode => {
-    const result = attention.noRope || layer.isUnrotated ? node : layer.rope(node, isWindowed);
+    const isUnrotated = attention.noRope || layer.isUnrotated;
+    const scales = isUnrotated && context.habits.scalesUnrotated === true && node === projected.query;
+    const plain = scales ? graph.inPlace(node, context.attentionScale) : node;
+    const result = isUnrotated ? plain : layer.rope(node, isWindowed);
     return context.habits.normsAfterRope ? layer.norm(norm, result) : result;
   };
   const rotatedQuery = turn(roped(projected.query, "attn_q_norm"), turns.key);

@@ -124,9 +124,8 @@ function route(layer: LayerContext, experts: Experts, x: GraphNode): { ids: Grap
   // A biased router weighs its experts by a softmax over the chosen ones only (gpt-oss).
   const weighsChosen = layer.has("ffn_gate_inp.bias");
   const probabilities = weighsChosen ? logits : graph.inPlace(logits);
-  const scores = layer.has("exp_probs_b.bias")
-    ? graph.inPlace(probabilities, layer.weight("exp_probs_b.bias"))
-    : probabilities;
+  const ranked = layer.context.habits.ranksLogits ? logits : probabilities;
+  const scores = layer.has("exp_probs_b.bias") ? graph.inPlace(ranked, layer.weight("exp_probs_b.bias")) : ranked;
   // The first layers of some models have a table of experts by token instead (hash routing).
   const table = "ffn_gate_tid2eid.weight";
   const ids = layer.has(table) ? graph.getRows(layer.weight(table), layer.context.tokenIds) : graph.topOf(scores, used);

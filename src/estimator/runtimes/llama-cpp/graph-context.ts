@@ -94,6 +94,11 @@ export class GraphContext {
     );
   }
 
+  /** What queries are multiplied by as their position grows: one value per token. */
+  get attentionScale(): GraphNode {
+    return this.shared("attention scale", () => this.input("attention scale", F32, 1, 1, this.tokens));
+  }
+
   /** The Hadamard matrix that keys or values are turned by before a quantized cache, of a size. */
   rotation(kind: "key" | "value", window: boolean, size: number): GraphNode {
     const key = size * 4 + (kind === "key" ? 2 : 0) + (window ? 1 : 0);

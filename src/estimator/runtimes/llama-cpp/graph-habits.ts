@@ -35,6 +35,10 @@ export interface GraphHabits {
    * embedding is widened by as many parts, which are zero for text (DeepStack).
    */
   stackedLayers?: number;
+  /** Experts are picked by the router's logits, not by the probabilities made of them. */
+  ranksLogits?: boolean;
+  /** Queries whose positions are not rotated are scaled as their position grows. */
+  scalesUnrotated?: boolean;
   /** Queries and keys are normed after their positions are rotated, not before. */
   normsAfterRope?: boolean;
   /** Numbers that make up a token's position, where it is more than one (M-RoPE). */
@@ -95,7 +99,7 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   granitehybrid: GRANITE,
   "hunyuan-dense": { normsAfterRope: true },
   "hunyuan-moe": { normsAfterRope: true },
-  llama4: { weighsExpertsFirst: true, keepsExpertWeights: true },
+  llama4: { weighsExpertsFirst: true, keepsExpertWeights: true, ranksLogits: true, scalesUnrotated: true },
   jamba: { residualFirst: "both", unrotatedEvery: 1, keepsExpertWeights: true },
   nemotron_h: { unrotatedEvery: 1 },
   nemotron_h_moe: { unrotatedEvery: 1 },
