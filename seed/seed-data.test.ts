@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { slugOfRepo } from "../scripts/import-config.js";
 import type { Architecture } from "../src/estimator/architecture/architecture.js";
+import type { QuantScheme } from "../src/estimator/quantization/scheme.js";
+import { storeTensors } from "../src/estimator/quantization/store-tensors.js";
 import { countParameters } from "../src/estimator/tensors/count-parameters.js";
+import { listTensors } from "../src/estimator/tensors/list-tensors.js";
 
 interface ModelRow {
   slug: string;
@@ -10,6 +13,16 @@ interface ModelRow {
   publishedParameters: number | null;
   parametersNote: string | null;
   architecture: Architecture;
+}
+interface QuantFormatRow {
+  slug: string;
+  scheme: QuantScheme;
+}
+interface ModelFileRow {
+  slug: string;
+  model: string;
+  quantFormat: string | null;
+  sizeBytes: number;
 }
 interface GpuRow {
   slug: string;
@@ -20,11 +33,17 @@ interface GpuRow {
 }
 
 const models = read<ModelRow>("models");
+const quantFormats = read<QuantFormatRow>("quant-formats");
+const modelFiles = read<ModelFileRow>("model-files");
 const gpus = read<GpuRow>("gpus");
 
 /** Above this relative difference a published count needs an explanation. */
 const UNEXPLAINED_DIFFERENCE = 0.001;
 const MIB_PER_GIB = 1024;
+/** What a tokenizer takes at most, bytes a token: GGUF files keep 24 to 65, tokenizer.json of a repository up to 140. */
+const TOKENIZER_BYTES_PER_TOKEN = 145;
+/** A router of 16 bits among four-bit matrices is not worth a format of its own. */
+const LEFT_ALONE_SHARE = 0.002;
 
 describe("models", () => {
   it("are 150 or more", () => expect(models.length).toBeGreaterThanOrEqual(150));
@@ -70,6 +89,27 @@ describe("models with towers and prediction blocks", () => {
     const count = model && countParameters(model.architecture);
     expect(count && count.total + count.encoders + count.nextTokenPrediction).toBe(parameters);
   });
+});
+
+describe("published files", () => {
+  const linked = modelFiles.filter(({ quantFormat }) => quantFormat !== null);
+
+  it("are 40 or more in formats of the catalogue", () => expect(linked.length).toBeGreaterThanOrEqual(40));
+
+  it.each(linked.map((file) => [file.slug, file] as const))(
+    "%s holds the tensors that its format's rule lists, and a tokenizer",
+    (_, { model, quantFormat, sizeBytes }) => {
+      const architecture = models.find(({ slug }) => slug === model)?.architecture;
+      const scheme = quantFormats.find(({ slug }) => slug === quantFormat)?.scheme;
+      if (!architecture || !scheme) throw new Error("The row refers to nothing.");
+      const tensors = storeTensors(architecture, listTensors(architecture), scheme)
+        .filter(({ tensor }) => !tensor.isLeftOutOfGguf)
+        .reduce((sum, { bytes }) => sum + bytes, 0);
+      const tokenizer = architecture.vocabularySize * TOKENIZER_BYTES_PER_TOKEN;
+      expect(sizeBytes).toBeGreaterThan(tensors);
+      expect(sizeBytes - tensors).toBeLessThan(Math.max(tokenizer, LEFT_ALONE_SHARE * sizeBytes));
+    },
+  );
 });
 
 describe("gpus", () => {
