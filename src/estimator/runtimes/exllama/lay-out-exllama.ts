@@ -6,10 +6,10 @@ import type {
   EstimateWarning,
   KvCacheLayerGroup,
 } from "../../estimate.types.js";
-import { F16_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
+import { F16_CACHE, isQuantizedCache, requestedTypes } from "../../kv-cache/cache-type.js";
 import type { LayerCache } from "../../kv-cache/layer-caches.js";
-import { listLayerEntries } from "../../kv-cache/layer-entries.js";
 import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
+import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { fillLayers, type SpreadPlacement } from "../../placement/spread-layers.js";
 import type { QuantScheme } from "../../quantization/scheme.js";
 import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
@@ -90,12 +90,11 @@ function measure(
   const multiple = constants.cacheTokensMultiple;
   const cells = Math.ceil((contextTokens * sequences) / multiple) * multiple;
   const chunkTokens = Math.min(chunkSize, cells);
-  const typeK = request.cacheTypeK ?? F16_CACHE;
-  const typeV = request.cacheTypeV ?? typeK;
+  const { typeK, typeV } = requestedTypes(request, F16_CACHE);
   // One cache of so many tokens serves all sequences, and layers with a window have it in full length.
   const rules = { sequences: 1, fullCells: cells, windowCells: () => cells, latent: "LATENT" as const };
-  const caches = listLayerEntries(architecture, { ...rules, typeK, typeV });
-  const plain = listLayerEntries(architecture, { ...rules, typeK: F16_CACHE, typeV: F16_CACHE });
+  const caches = listUnpaddedCaches(architecture, { ...rules, typeK, typeV });
+  const plain = listUnpaddedCaches(architecture, { ...rules, typeK: F16_CACHE, typeV: F16_CACHE });
   const outputBytes = checkpoint.output + tiedOutputBytes(architecture, checkpoint, scheme);
   const outputValues = architecture.hasOutput ? architecture.vocabularySize * architecture.hiddenSize : 0;
   const packed = checkpoint.largestQuantizedMatrix > 0;

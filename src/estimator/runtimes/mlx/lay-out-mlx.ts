@@ -5,10 +5,10 @@ import type {
   EstimateWarning,
   KvCacheLayerGroup,
 } from "../../estimate.types.js";
-import { F16_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
+import { F16_CACHE, isQuantizedCache, requestedTypes } from "../../kv-cache/cache-type.js";
 import type { LayerCache } from "../../kv-cache/layer-caches.js";
-import { listLayerEntries } from "../../kv-cache/layer-entries.js";
 import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
+import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { shareLayers } from "../../placement/spread-layers.js";
 import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
 import { loadWarnings } from "../loadable-formats.js";
@@ -67,11 +67,9 @@ export function layOutMlx(request: EstimateRequest, settings: MlxSettings, const
 function measure(request: EstimateRequest, constants: MlxConstants, stepTokens: number): MlxMemory {
   const { architecture, contextTokens, sequences, scheme } = request;
   const cells = padCache(contextTokens, constants);
-  const typeK = request.cacheTypeK ?? F16_CACHE;
-  const caches = listLayerEntries(architecture, {
+  const caches = listUnpaddedCaches(architecture, {
     sequences,
-    typeK,
-    typeV: request.cacheTypeV ?? typeK,
+    ...requestedTypes(request, F16_CACHE),
     fullCells: cells,
     // A window and one step: the cache is cut to the window only when the next step begins (mlx-lm, RotatingKVCache).
     windowCells: (window) => Math.min(cells, window.size - 1 + stepTokens),

@@ -1,5 +1,5 @@
 import type { EstimateRequest, KvCacheKind, KvCacheLayerGroup } from "../../estimate.types.js";
-import type { LayerEntry } from "./layer-entries.js";
+import type { DeviceEntry } from "./device-entries.js";
 import type { StageWeights } from "./sharded-weights.js";
 
 /** Caches that are pools of tokens: bytes of the layers of one stage on one device. */
@@ -14,7 +14,7 @@ export interface TokenRates {
 
 /** Sums the entries of the layers of one stage. */
 export function ratesOf(
-  entries: readonly LayerEntry[],
+  entries: readonly DeviceEntry[],
   stage: Pick<StageWeights, "firstLayer" | "layers">,
 ): TokenRates {
   const rates = { full: 0, windowed: 0, state: 0 };
@@ -30,7 +30,7 @@ export function ratesOf(
   return rates;
 }
 
-function ratesOfEntry(entry: LayerEntry): TokenRates {
+function ratesOfEntry(entry: DeviceEntry): TokenRates {
   if ("stateBytes" in entry) {
     return { full: 0, windowed: 0, state: entry.stateBytes };
   }
@@ -60,7 +60,7 @@ export function cacheBytesOf(rates: TokenRates, kept: KeptTokens): number {
 /** One row per kind of cache, over all devices: `copies` devices of each stage hold the same layers. */
 export function tokenCacheGroups(
   request: EstimateRequest,
-  entries: readonly LayerEntry[],
+  entries: readonly DeviceEntry[],
   kept: KeptTokens,
   copies: number,
 ): KvCacheLayerGroup[] {
@@ -79,7 +79,7 @@ export function tokenCacheGroups(
   return [...rows.values()].map(({ row }) => row);
 }
 
-function cellsOf(entry: LayerEntry, kept: KeptTokens): number {
+function cellsOf(entry: DeviceEntry, kept: KeptTokens): number {
   if ("stateBytes" in entry || "compressorBytesPerToken" in entry) {
     return 1;
   }

@@ -1,8 +1,9 @@
 import type { CachePool, Device, EstimateRequest } from "../../estimate.types.js";
 import { EstimateError } from "../../estimate-error.js";
+import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { activationPeak, countGraphSizes, GIB, graphBytes, MIB } from "../serving/activation-peak.js";
-import { cacheTypes, listLayerEntries } from "../serving/layer-entries.js";
+import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
 import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
@@ -54,9 +55,9 @@ export function estimateSglang(
   const sizes = sizesOf(settings, constants, smallest);
   const reservedMib = settings.memFractionStatic === undefined ? reserveOf(settings, constants, sizes, smallest) : null;
   const fraction = settings.memFractionStatic ?? fractionOf(settings, constants, reservedMib ?? 0, smallest);
-  const entries = listLayerEntries(architecture, {
+  const entries = listDeviceEntries(architecture, {
     attentionDevices: settings.dataParallelAttention ? 1 : plan.tensorParallel,
-    ...cacheTypes(request),
+    ...requestedTypes(request, BF16_CACHE),
     recurrentStateBytes: constants.recurrentStateBytes,
     indexKeysInEveryLayer: constants.indexKeysInEveryLayer,
   });

@@ -1,7 +1,8 @@
 import type { CachePool, EstimateRequest } from "../../estimate.types.js";
+import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { activationPeak, countGraphSizes, GIB, graphBytes } from "../serving/activation-peak.js";
-import { cacheTypes, listLayerEntries } from "../serving/layer-entries.js";
+import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
 import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
@@ -49,9 +50,9 @@ export function estimateTensorrtLlm(
   const fraction = settings.freeGpuMemoryFraction ?? constants.freeGpuMemoryFraction;
   const maxNumTokens = settings.maxNumTokens ?? constants.maxNumTokens;
   const maxBatchSize = settings.maxBatchSize ?? constants.maxBatchSize;
-  const entries = listLayerEntries(architecture, {
+  const entries = listDeviceEntries(architecture, {
     attentionDevices: plan.tensorParallel,
-    ...cacheTypes(request),
+    ...requestedTypes(request, BF16_CACHE),
     recurrentStateBytes: constants.recurrentStateBytes,
     indexKeysInEveryLayer: true,
   });

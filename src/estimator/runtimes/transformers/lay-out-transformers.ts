@@ -1,16 +1,15 @@
 import type { Block } from "../../architecture/architecture.js";
 import type {
-  CacheType,
   Device,
   DeviceMemory,
   EstimateRequest,
   EstimateWarning,
   KvCacheLayerGroup,
 } from "../../estimate.types.js";
-import { F16_CACHE, F32_CACHE, isQuantizedCache } from "../../kv-cache/cache-type.js";
+import { F16_CACHE, F32_CACHE, isQuantizedCache, requestedTypes } from "../../kv-cache/cache-type.js";
 import type { LayerCache } from "../../kv-cache/layer-caches.js";
-import { listLayerEntries } from "../../kv-cache/layer-entries.js";
 import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
+import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { balanceLayers, type SpreadPlacement } from "../../placement/spread-layers.js";
 import type { QuantScheme } from "../../quantization/scheme.js";
 import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
@@ -37,7 +36,6 @@ export interface TransformersMemory {
   caches: LayerCache[][];
   cacheGroups: KvCacheLayerGroup[];
   cacheBytes: number;
-  cacheType: CacheType;
   pass: ForwardPass;
   /** The layer whose forward pass takes most. */
   widest: { block: string; peak: LayerPeak };
@@ -88,11 +86,10 @@ function measure(
   const checkpoint = checkpointWeights(architecture, scheme);
   const valueBytes = bytesPerValue(scheme);
   const forwardTokens = Math.min(settings.prefillTokens ?? contextTokens, contextTokens);
-  const cacheType = request.cacheTypeK ?? (valueBytes === F32_BYTES ? F32_CACHE : F16_CACHE);
-  const caches = listLayerEntries(architecture, {
+  const types = requestedTypes(request, valueBytes === F32_BYTES ? F32_CACHE : F16_CACHE);
+  const caches = listUnpaddedCaches(architecture, {
     sequences,
-    typeK: cacheType,
-    typeV: request.cacheTypeV ?? cacheType,
+    ...types,
     fullCells: contextTokens,
     windowCells: (window) =>
       constants.windowedLayers === "ALL" ? contextTokens : Math.min(contextTokens, window.size - 1 + forwardTokens),
@@ -120,7 +117,6 @@ function measure(
     caches,
     cacheGroups: groupCaches(caches),
     cacheBytes,
-    cacheType,
     pass,
     widest: widestLayer(architecture.blocks, architecture.layers, pass),
     logitsBytes: architecture.hasOutput ? logitsBytes(request, pass, constants) : 0,

@@ -1,5 +1,5 @@
 import type { KvCacheKind } from "../../estimate.types.js";
-import type { LayerEntry } from "../serving/layer-entries.js";
+import type { DeviceEntry } from "../serving/device-entries.js";
 
 /** What decides how vLLM cuts its cache into blocks. */
 export interface BlockSettings {
@@ -50,7 +50,7 @@ export interface BlockPlan {
  * _get_kv_cache_groups_uniform_page_size), v1/kv_cache_interface.py (max_memory_usage_bytes), platforms/interface.py
  * (attention block size of hybrid models); issue 51163 for DeepSeek-V4.
  */
-export function planBlocks(entries: readonly LayerEntry[], settings: BlockSettings): BlockPlan {
+export function planBlocks(entries: readonly DeviceEntry[], settings: BlockSettings): BlockPlan {
   if (entries.some((entry) => "entryBytes" in entry || "compressorBytesPerToken" in entry)) {
     return planCompressed(entries, settings);
   }
@@ -78,7 +78,7 @@ interface EntryKind {
   blocksOf: (blockTokens: number) => (contextTokens: number) => number;
 }
 
-function collectKinds(entries: readonly LayerEntry[], settings: BlockSettings): EntryKind[] {
+function collectKinds(entries: readonly DeviceEntry[], settings: BlockSettings): EntryKind[] {
   const kinds = new Map<string, EntryKind>();
   for (const entry of entries) {
     const described = describeEntry(entry, settings);
@@ -96,7 +96,7 @@ function collectKinds(entries: readonly LayerEntry[], settings: BlockSettings): 
   return [...kinds.values()];
 }
 
-function describeEntry(entry: LayerEntry, settings: BlockSettings): Omit<EntryKind, "layers"> | null {
+function describeEntry(entry: DeviceEntry, settings: BlockSettings): Omit<EntryKind, "layers"> | null {
   const { blockTokens, batchTokens } = settings;
   if ("stateBytes" in entry) {
     return {
@@ -232,7 +232,7 @@ const COMPRESSED_BLOCKS = { entries: 256, window: 64, stateOfOverlapping: 4, sta
  * Each layer's caches have block tables of their own over pages of one size; kinds that do not divide it are padded.
  * A block stands for one page in each layer of the smallest kind; larger kinds take proportionally more of them.
  */
-function planCompressed(entries: readonly LayerEntry[], settings: BlockSettings): BlockPlan {
+function planCompressed(entries: readonly DeviceEntry[], settings: BlockSettings): BlockPlan {
   const pageBytes = Math.max(...entries.map(compressedPageBytes));
   const kinds = new Map<string, CompressedKind>();
   for (const entry of entries) {
@@ -264,7 +264,7 @@ function planCompressed(entries: readonly LayerEntry[], settings: BlockSettings)
 
 type CompressedKind = Pick<BlockGroup, "kind" | "layers" | "blockTokens" | "blocksFor" | "followsContext">;
 
-function compressedPageBytes(entry: LayerEntry): number {
+function compressedPageBytes(entry: DeviceEntry): number {
   if ("entryBytes" in entry) {
     return entry.kind === "COMPRESSED" ? (entry.entryBytes * COMPRESSED_BLOCKS.entries) / entry.ratio : 0;
   }
@@ -272,7 +272,7 @@ function compressedPageBytes(entry: LayerEntry): number {
 }
 
 function describeCompressed(
-  entry: LayerEntry,
+  entry: DeviceEntry,
   pageBytes: number,
   settings: BlockSettings,
 ): Omit<CompressedKind, "layers"> {

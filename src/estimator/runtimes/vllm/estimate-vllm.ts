@@ -1,7 +1,8 @@
 import type { CachePool, Device, EstimateRequest, KvCacheLayerGroup } from "../../estimate.types.js";
+import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { type ActivationPeak, activationPeak, countGraphSizes, GIB, graphBytes } from "../serving/activation-peak.js";
-import { cacheTypes, listLayerEntries } from "../serving/layer-entries.js";
+import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
 import { checkpointModel, type StageWeights, shardWeights } from "../serving/sharded-weights.js";
@@ -50,9 +51,9 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
   const isLarge = ranks.used.every((device) => isLargeDevice(device, constants));
   const batch = batchOf(settings, constants, isLarge, contextTokens);
   const blocks = planBlocks(
-    listLayerEntries(architecture, {
+    listDeviceEntries(architecture, {
       attentionDevices: plan.tensorParallel,
-      ...cacheTypes(request),
+      ...requestedTypes(request, BF16_CACHE),
       recurrentStateBytes: constants.recurrentStateBytes,
       indexKeysInEveryLayer: false,
     }),

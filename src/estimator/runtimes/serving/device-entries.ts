@@ -1,12 +1,14 @@
 import type { Architecture, Block, CompressedAttention, Indexer } from "../../architecture/architecture.js";
-import type { CacheType, EstimateRequest, KvCacheKind } from "../../estimate.types.js";
-import { EstimateError } from "../../estimate-error.js";
-import { cacheRowBytes } from "../../kv-cache/cache-type.js";
+import type { CacheType, KvCacheKind } from "../../estimate.types.js";
+import { requireRowBytes } from "../../kv-cache/cache-type.js";
 import { recurrentStateValues } from "../../kv-cache/layer-caches.js";
 import { keyValueHeads } from "./sharded-weights.js";
 
-/** What one layer keeps on one device for its sequences. */
-export type LayerEntry =
+/**
+ * What one layer keeps on one device for its sequences, per token or per sequence: pools are made of these, whatever
+ * the context. The sizes of whole caches are `listUnpaddedCaches`.
+ */
+export type DeviceEntry =
   /** `bytesPerToken` for every token, or for those of the window or chunk. */
   | { kind: KvCacheKind; layer: number; bytesPerToken: number; window?: { kind: "sliding" | "chunked"; size: number } }
   /** One entry of the width per `ratio` tokens. */
@@ -33,23 +35,14 @@ export interface EntrySettings {
   indexKeysInEveryLayer: boolean;
 }
 
-/** What engines store K and V in unless told otherwise: the precision of the activations. */
-const ACTIVATION_CACHE: CacheType = { slug: "bf16", blockElements: 1, blockBytes: 2 };
-
 const CONVOLUTION_BYTES = 2;
 /** State of delta attention and lightning attention is single precision in every version. */
 const SINGLE_BYTES = 4;
 /** Index keys are 8-bit floats with one single-precision scale per so many (vLLM and SGLang, DeepSeek-V3.2). */
 const INDEX_SCALE_VALUES = 128;
 
-/** Cache types of a request for engines that keep both at the activations' precision by default. */
-export function cacheTypes(request: EstimateRequest): { typeK: CacheType; typeV: CacheType } {
-  const typeK = request.cacheTypeK ?? ACTIVATION_CACHE;
-  return { typeK, typeV: request.cacheTypeV ?? typeK };
-}
-
 /** Entries of every layer of the model on one device, in order. Prediction blocks are not loaded and cache nothing. */
-export function listLayerEntries(architecture: Architecture, settings: EntrySettings): LayerEntry[] {
+export function listDeviceEntries(architecture: Architecture, settings: EntrySettings): DeviceEntry[] {
   const shared = settings.indexKeysInEveryLayer ? anyIndexer(architecture) : undefined;
   return architecture.layers.flatMap((name, layer) => {
     const block = architecture.blocks[name];
@@ -72,8 +65,8 @@ function blockEntries(
   hiddenSize: number,
   settings: EntrySettings,
   sharedIndexer: Indexer | undefined,
-): LayerEntry[] {
-  const entries: LayerEntry[] = [];
+): DeviceEntry[] {
+  const entries: DeviceEntry[] = [];
   const { typeK, typeV, attentionDevices } = settings;
   if (
     attention?.kind === "grouped" &&
@@ -83,7 +76,9 @@ function blockEntries(
   ) {
     const heads = keyValueHeads(attention.kvHeads, attentionDevices);
     const bytesPerToken =
-      heads * (rowBytes(typeK, attention.keyDim, "cacheTypeK") + rowBytes(typeV, attention.valueDim, "cacheTypeV"));
+      heads *
+      (requireRowBytes(typeK, attention.keyDim, "cacheTypeK") +
+        requireRowBytes(typeV, attention.valueDim, "cacheTypeV"));
     const { window } = attention;
     entries.push(
       window === undefined
@@ -98,7 +93,7 @@ function blockEntries(
     entries.push({
       kind: "LATENT",
       layer,
-      bytesPerToken: rowBytes(typeK, attention.kvRank + attention.ropeDim, "cacheTypeK"),
+      bytesPerToken: requireRowBytes(typeK, attention.kvRank + attention.ropeDim, "cacheTypeK"),
     });
     const indexer = attention.indexer ?? sharedIndexer;
     if (indexer !== undefined) {
@@ -130,13 +125,13 @@ const ROTATED_BYTES = 2;
  * DeepSeek-V4: window, compressed entries, index keys, and the compressors' running states (vLLM,
  * models/deepseek_v4: compressor and its cache groups).
  */
-function compressedEntries(attention: CompressedAttention, layer: number, typeK: CacheType): LayerEntry[] {
+function compressedEntries(attention: CompressedAttention, layer: number, typeK: CacheType): DeviceEntry[] {
   const { keyDim, ropeDim, compressRatio: ratio, indexer, window } = attention;
   const isNarrow = typeK.blockBytes < 2 * typeK.blockElements;
   const entryBytes = isNarrow
     ? keyDim - ropeDim + ropeDim * ROTATED_BYTES + LATENT_SCALE_BYTES
-    : rowBytes(typeK, keyDim, "cacheTypeK");
-  const entries: LayerEntry[] = [{ kind: "SLIDING_WINDOW", layer, bytesPerToken: entryBytes, window }];
+    : requireRowBytes(typeK, keyDim, "cacheTypeK");
+  const entries: DeviceEntry[] = [{ kind: "SLIDING_WINDOW", layer, bytesPerToken: entryBytes, window }];
   if (ratio === 0) {
     return entries;
   }
@@ -153,15 +148,4 @@ function compressedEntries(attention: CompressedAttention, layer: number, typeK:
     );
   }
   return entries;
-}
-
-function rowBytes(type: CacheType, width: number, setting: "cacheTypeK" | "cacheTypeV"): number {
-  if (width % type.blockElements !== 0) {
-    throw new EstimateError(
-      `The cache type ${type.slug} stores blocks of ${type.blockElements} values, which do not divide this model's rows of ${width}.`,
-      [setting],
-      "CACHE_TYPE_NOT_SUPPORTED",
-    );
-  }
-  return cacheRowBytes(type, width);
 }

@@ -1,14 +1,13 @@
 import type { Architecture, Attention, Block, Window } from "../architecture/architecture.js";
 import type { CacheType, KvCacheKind } from "../estimate.types.js";
-import { EstimateError } from "../estimate-error.js";
-import { cacheRowBytes, F32_CACHE } from "./cache-type.js";
+import { F32_CACHE, requireRowBytes } from "./cache-type.js";
 import { type LayerCache, recurrentStateValues } from "./layer-caches.js";
 
 /**
  * How an engine keeps entries that stores them sequence by sequence, as long as it likes: no padding here, each
  * engine's rule gives the cells.
  */
-export interface EntryRules {
+export interface UnpaddedRules {
   sequences: number;
   typeK: CacheType;
   typeV: CacheType;
@@ -23,8 +22,12 @@ export interface EntryRules {
   latent: "LATENT" | "EXPANDED";
 }
 
-/** The caches of every layer, in order; an empty list is a layer without any. Sizes are bytes over all sequences. */
-export function listLayerEntries(architecture: Architecture, rules: EntryRules): LayerCache[][] {
+/**
+ * The whole caches of every layer, in order, as Transformers, MLX LM and ExLlama allocate them; an empty list is a layer
+ * without any. Sizes are bytes over all sequences. llama.cpp's padded ones are `listLayerCaches`; what one of several
+ * devices of a serving engine keeps per token is `listDeviceEntries`.
+ */
+export function listUnpaddedCaches(architecture: Architecture, rules: UnpaddedRules): LayerCache[][] {
   const byBlock = new Map<string, LayerCache[]>();
   return architecture.layers.map((name) => {
     let caches = byBlock.get(name);
@@ -37,7 +40,7 @@ export function listLayerEntries(architecture: Architecture, rules: EntryRules):
   });
 }
 
-function blockEntries(block: Block, hiddenSize: number, rules: EntryRules): LayerCache[] {
+function blockEntries(block: Block, hiddenSize: number, rules: UnpaddedRules): LayerCache[] {
   const caches = block.attention === undefined ? [] : attentionEntries(block.attention, rules);
   if (block.recurrent !== undefined) {
     const { convolution, state } = recurrentStateValues(block.recurrent, hiddenSize);
@@ -51,7 +54,9 @@ function blockEntries(block: Block, hiddenSize: number, rules: EntryRules): Laye
 /** Heads and values per head of one entry. */
 type Row = readonly [heads: number, width: number];
 
-function attentionEntries(attention: Attention, rules: EntryRules): LayerCache[] {
+const valuesOf = ([heads, width]: Row): number => heads * width;
+
+function attentionEntries(attention: Attention, rules: UnpaddedRules): LayerCache[] {
   switch (attention.kind) {
     case "grouped": {
       if (attention.sharesCache) {
@@ -95,19 +100,9 @@ function attentionEntries(attention: Attention, rules: EntryRules): LayerCache[]
   }
 }
 
-function entries(kind: KvCacheKind, cells: number, rules: EntryRules, key: Row, value: Row | null): LayerCache {
-  const keyBytes = cells * rules.sequences * rowBytes(rules.typeK, key, "cacheTypeK");
-  const valueBytes = value === null ? 0 : cells * rules.sequences * rowBytes(rules.typeV, value, "cacheTypeV");
+function entries(kind: KvCacheKind, cells: number, rules: UnpaddedRules, key: Row, value: Row | null): LayerCache {
+  const keyBytes = cells * rules.sequences * requireRowBytes(rules.typeK, valuesOf(key), "cacheTypeK");
+  const valueBytes =
+    value === null ? 0 : cells * rules.sequences * requireRowBytes(rules.typeV, valuesOf(value), "cacheTypeV");
   return { kind, cells, streams: rules.sequences, keyBytes, valueBytes, bytes: keyBytes + valueBytes };
-}
-
-function rowBytes(type: CacheType, [heads, width]: Row, setting: "cacheTypeK" | "cacheTypeV"): number {
-  if ((heads * width) % type.blockElements !== 0) {
-    throw new EstimateError(
-      `The cache type ${type.slug} stores blocks of ${type.blockElements} values, which do not divide an entry of ${heads * width}.`,
-      [setting],
-      "CACHE_TYPE_NOT_SUPPORTED",
-    );
-  }
-  return cacheRowBytes(type, heads * width);
 }
