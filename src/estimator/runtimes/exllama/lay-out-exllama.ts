@@ -12,14 +12,15 @@ import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/sum
 import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { fillLayers, type SpreadPlacement } from "../../placement/spread-layers.js";
 import type { QuantScheme } from "../../quantization/scheme.js";
+import { MIB } from "../byte-units.js";
 import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
 import { loadWarnings } from "../loadable-formats.js";
 import type { MemoryLayout } from "../memory-layout.js";
 import { checkCounts, checkWorkload, freeBytes, requireDevices } from "../request-checks.js";
+import { sumOf } from "../sum-of.js";
 import type { ExllamaConstants, ExllamaGeneration, ExllamaSettings } from "./exllama.types.js";
 import { explainExllama } from "./explain-exllama.js";
 
-const MIB = 2 ** 20;
 const BITS_PER_BYTE = 8;
 const HALF_BYTES = 2;
 const F32_BYTES = 4;
@@ -104,7 +105,7 @@ function measure(
     cells,
     caches,
     cacheGroups: groupCaches(caches),
-    cacheBytes: sum(caches, layerCacheBytes),
+    cacheBytes: sumOf(caches, layerCacheBytes),
     chunkTokens,
     generation,
     chunkBytes: architecture.layers.reduce((most, name) => {
@@ -197,8 +198,8 @@ function fillDevice(memory: ExllamaMemory, device: Device, index: number): Devic
   const { checkpoint, caches, placement } = memory;
   const own = placement.layers.flatMap((place, layer) => (place === index ? [layer] : []));
   const hasOutput = placement.output === index;
-  const weights = sum(own, (layer) => checkpoint.layers[layer] ?? 0) + (hasOutput ? memory.outputBytes : 0);
-  const kvCache = sum(own, (layer) => layerCacheBytes(caches[layer] ?? []));
+  const weights = sumOf(own, (layer) => checkpoint.layers[layer] ?? 0) + (hasOutput ? memory.outputBytes : 0);
+  const kvCache = sumOf(own, (layer) => layerCacheBytes(caches[layer] ?? []));
   const isUsed = own.length > 0 || hasOutput;
   const compute = isUsed ? scratchBytes(memory, hasOutput) : 0;
   const overhead = isUsed ? memory.generation.processMib * MIB : 0;
@@ -224,8 +225,4 @@ function listWarnings(
     warnings.push({ code: "DEVICES_UNUSED", message: "Devices are filled in order, and the last ones get no layer." });
   }
   return warnings;
-}
-
-function sum<T>(items: readonly T[], bytesOf: (item: T) => number): number {
-  return items.reduce((total, item) => total + bytesOf(item), 0);
 }

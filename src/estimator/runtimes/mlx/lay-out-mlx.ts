@@ -10,6 +10,7 @@ import type { LayerCache } from "../../kv-cache/layer-caches.js";
 import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
 import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { shareLayers } from "../../placement/spread-layers.js";
+import { MIB } from "../byte-units.js";
 import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
 import { loadWarnings } from "../loadable-formats.js";
 import type { MemoryLayout } from "../memory-layout.js";
@@ -18,7 +19,6 @@ import { explainMlx } from "./explain-mlx.js";
 import { layerResults, type PrefillStep, storesScores } from "./intermediate-results.js";
 import type { MlxConstants, MlxSettings } from "./mlx.types.js";
 
-const MIB = 2 ** 20;
 const HALF_BYTES = 2;
 const F32_BYTES = 4;
 

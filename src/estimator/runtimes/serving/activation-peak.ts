@@ -1,9 +1,7 @@
 import type { Architecture } from "../../architecture/architecture.js";
 import type { ParallelPlan } from "../../placement/parallel-plans.js";
+import { GIB } from "../byte-units.js";
 import type { ConstantReader } from "../version-constants.js";
-
-export const GIB = 2 ** 30;
-export const MIB = 2 ** 20;
 
 /** How an engine's version computes; measured, data of the Runtime row. */
 export interface ActivationConstants {

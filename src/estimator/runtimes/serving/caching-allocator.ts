@@ -1,4 +1,5 @@
-const MIB = 2 ** 20;
+import { MIB } from "../byte-units.js";
+
 /** Sizes are whole multiples of this many bytes. */
 const GRANULE = 512;
 /** From this size on a tensor gets a segment of its own. */

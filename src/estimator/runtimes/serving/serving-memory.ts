@@ -1,6 +1,17 @@
-import type { CachePool, Device, DeviceMemory, KvCacheLayerGroup, WeightsBreakdown } from "../../estimate.types.js";
-import type { ParallelPlan } from "../../placement/parallel-plans.js";
-import type { Ranks } from "./ranks.js";
+import type {
+  CachePool,
+  CalculationStep,
+  Device,
+  DeviceMemory,
+  EstimateRequest,
+  EstimateWarning,
+  KvCacheLayerGroup,
+  WeightsBreakdown,
+} from "../../estimate.types.js";
+import type { ParallelPlan, ServingEngine } from "../../placement/parallel-plans.js";
+import type { MemoryLayout } from "../memory-layout.js";
+import { sumOf } from "../sum-of.js";
+import { type Ranks, servingWarnings } from "./ranks.js";
 import type { StageWeights } from "./sharded-weights.js";
 
 /** What one device of a stage takes, bytes, and where it comes from. */
@@ -31,8 +42,35 @@ export interface ServingMemory {
   pool: CachePool | null;
 }
 
+/**
+ * An engine's answer in the common shape.
+ *
+ * @param explain The calculation, given every device's memory.
+ * @param warnings What the engine has to say beside what all of them do.
+ */
+export function describeServing(
+  request: EstimateRequest,
+  memory: ServingMemory,
+  engine: ServingEngine,
+  explain: (devices: readonly DeviceMemory[]) => CalculationStep[],
+  warnings: () => EstimateWarning[],
+): MemoryLayout {
+  const devices = describeDevices(memory);
+  return {
+    weights: memory.weights,
+    cacheBytes: sumOf(devices, (device) => device.kvCache),
+    cacheBytesPerToken: memory.cacheBytesPerToken,
+    cacheGroups: memory.cacheGroups,
+    devices,
+    host: { weights: 0, kvCache: 0, compute: 0 },
+    pool: memory.pool,
+    steps: () => explain(devices),
+    warnings: () => [...servingWarnings(request, memory.plan, memory.ranks, engine), ...warnings()],
+  };
+}
+
 /** Memory of every device in the order given: those of the plan, then the unused ones. */
-export function describeDevices(memory: ServingMemory): DeviceMemory[] {
+function describeDevices(memory: ServingMemory): DeviceMemory[] {
   const { plan, ranks, stages, parts } = memory;
   const used = ranks.used.map((device, index): DeviceMemory => {
     const part = parts[index];
@@ -61,10 +99,13 @@ function emptyDevice(device: Device, index: number): DeviceMemory {
   return { index, device, weights: 0, kvCache: 0, compute: 0, overhead: 0, total: 0, layers: 0 };
 }
 
+/** The rank with the least room for its cache; the first where no capacity is known. */
+export function tightestRank(parts: readonly RankParts[]): number {
+  const roomOf = (part: RankParts | undefined): number => part?.available ?? Number.POSITIVE_INFINITY;
+  return parts.reduce((least, part, rank) => (roomOf(part) < roomOf(parts[least]) ? rank : least), 0);
+}
+
 /** Ranks are dealt stage by stage: neighbours share the layers of one stage. */
 export function stageOf(rank: number, plan: ParallelPlan): number {
   return Math.floor(rank / plan.tensorParallel);
 }
-
-export const sumOf = <T>(items: readonly T[], bytesOf: (item: T) => number): number =>
-  items.reduce((sum, item) => sum + bytesOf(item), 0);

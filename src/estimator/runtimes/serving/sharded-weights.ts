@@ -103,7 +103,7 @@ export interface StageWeights {
 }
 
 /** Where a stage starts and how many layers it has. Source: vLLM, distributed/utils.py (get_pp_indices). */
-export function splitStages(
+function splitStages(
   layerCount: number,
   stages: number,
   spareLayers: ShardingHabits["spareLayers"],

@@ -12,6 +12,9 @@ export interface TokenRates {
   state: number;
 }
 
+/** A stage without any cache. */
+export const NO_RATES: TokenRates = { full: 0, windowed: 0, state: 0 };
+
 /** Sums the entries of the layers of one stage. */
 export function ratesOf(
   entries: readonly DeviceEntry[],

@@ -1,13 +1,22 @@
 import type { CachePool, Device, EstimateRequest } from "../../estimate.types.js";
 import { EstimateError } from "../../estimate-error.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
+import { GIB, MIB } from "../byte-units.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
-import { activationPeak, countGraphSizes, GIB, graphBytes, MIB } from "../serving/activation-peak.js";
+import { activationPeak, countGraphSizes, graphBytes } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
-import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
+import { type RankParts, type ServingMemory, stageOf, tightestRank } from "../serving/serving-memory.js";
 import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
-import { cacheBytesOf, type KeptTokens, ratesOf, type TokenRates, tokenCacheGroups } from "../serving/token-cache.js";
+import {
+  cacheBytesOf,
+  type KeptTokens,
+  NO_RATES,
+  ratesOf,
+  type TokenRates,
+  tokenCacheGroups,
+} from "../serving/token-cache.js";
+import { sumOf } from "../sum-of.js";
 import type { SglangConstants, SglangSettings } from "./sglang.types.js";
 
 /** SGLang's own figures beside those that all engines have. */
@@ -73,7 +82,7 @@ export function estimateSglang(
   const parts = ranks.used.map((device, rank): RankParts => {
     const index = stageOf(rank, plan);
     const stage = stages[index];
-    const rates = stageRates[index] ?? { full: 0, windowed: 0, state: 0 };
+    const rates = stageRates[index] ?? NO_RATES;
     const weights = stage?.bytes ?? 0;
     const activation = activationPeak(
       architecture,
@@ -112,7 +121,7 @@ export function estimateSglang(
     };
   });
   const tightest = tightestRank(parts);
-  const rates = stageRates[stageOf(tightest, plan)] ?? { full: 0, windowed: 0, state: 0 };
+  const rates = stageRates[stageOf(tightest, plan)] ?? NO_RATES;
   const available = parts[tightest]?.available ?? null;
   const pool = available === null ? null : describePool(request, constants, rates, available);
   return {
@@ -230,14 +239,6 @@ function keptTokens(
 /** A further token of one sequence is stored on one device only where attention is data-parallel. */
 function shareOfSequences({ sequences }: EstimateRequest, kept: KeptTokens): number {
   return Math.min(1, kept.sequences / sequences);
-}
-
-function tightestRank(parts: readonly RankParts[]): number {
-  return parts.reduce(
-    (least, { available }, rank) =>
-      (available ?? Number.POSITIVE_INFINITY) < (parts[least]?.available ?? Number.POSITIVE_INFINITY) ? rank : least,
-    0,
-  );
 }
 
 /** Bytes of the pools that sequences of the asked context can use: the split between tokens and states is fixed. */

@@ -1,7 +1,6 @@
 import type { EstimateRequest, EstimateWarning } from "../../estimate.types.js";
 import type { MemoryLayout } from "../memory-layout.js";
-import { servingWarnings } from "../serving/ranks.js";
-import { describeDevices, sumOf } from "../serving/serving-memory.js";
+import { describeServing } from "../serving/serving-memory.js";
 import { estimateSglang } from "./estimate-sglang.js";
 import { explainSglang } from "./explain.js";
 import type { SglangConstants, SglangSettings } from "./sglang.types.js";
@@ -17,18 +16,13 @@ export function layOutSglang(
   constants: SglangConstants,
 ): MemoryLayout {
   const memory = estimateSglang(request, settings, constants);
-  const devices = describeDevices(memory);
-  return {
-    weights: memory.weights,
-    cacheBytes: sumOf(devices, (device) => device.kvCache),
-    cacheBytesPerToken: memory.cacheBytesPerToken,
-    cacheGroups: memory.cacheGroups,
-    devices,
-    host: { weights: 0, kvCache: 0, compute: 0 },
-    pool: memory.pool,
-    steps: () => explainSglang(request, memory, constants, devices),
-    warnings: () => [...servingWarnings(request, memory.plan, memory.ranks, "sglang"), ...uncertainties(request)],
-  };
+  return describeServing(
+    request,
+    memory,
+    "sglang",
+    (devices) => explainSglang(request, memory, constants, devices),
+    () => uncertainties(request),
+  );
 }
 
 function uncertainties({ architecture }: EstimateRequest): EstimateWarning[] {

@@ -1,12 +1,21 @@
 import type { CachePool, EstimateRequest } from "../../estimate.types.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
+import { GIB } from "../byte-units.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
-import { activationPeak, countGraphSizes, GIB, graphBytes } from "../serving/activation-peak.js";
+import { activationPeak, countGraphSizes, graphBytes } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
-import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
+import { type RankParts, type ServingMemory, stageOf, tightestRank } from "../serving/serving-memory.js";
 import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
-import { cacheBytesOf, type KeptTokens, ratesOf, type TokenRates, tokenCacheGroups } from "../serving/token-cache.js";
+import {
+  cacheBytesOf,
+  type KeptTokens,
+  NO_RATES,
+  ratesOf,
+  type TokenRates,
+  tokenCacheGroups,
+} from "../serving/token-cache.js";
+import { sumOf } from "../sum-of.js";
 import type { TensorrtLlmConstants, TensorrtLlmSettings } from "./tensorrt-llm.types.js";
 
 /** TensorRT-LLM's own figures beside those that all engines have. */
@@ -87,10 +96,7 @@ export function estimateTensorrtLlm(
       available: free === null ? null : fraction * free,
     };
   });
-  const tightest = parts.reduce((least, { available }, rank) => {
-    const [here, before] = [available ?? 0, parts[least]?.available ?? 0];
-    return here < before ? rank : least;
-  }, 0);
+  const tightest = tightestRank(parts);
   const rates = stageRates[stageOf(tightest, plan)] ?? NO_RATES;
   const available = parts[tightest]?.available ?? null;
   return {
@@ -109,8 +115,6 @@ export function estimateTensorrtLlm(
     freeBytes: available === null ? null : Math.max(0, available / fraction),
   };
 }
-
-const NO_RATES: TokenRates = { full: 0, windowed: 0, state: 0 };
 
 function keptTokens(
   { architecture, contextTokens, sequences }: EstimateRequest,

@@ -1,7 +1,6 @@
 import type { EstimateRequest, EstimateWarning } from "../../estimate.types.js";
 import type { MemoryLayout } from "../memory-layout.js";
-import { servingWarnings } from "../serving/ranks.js";
-import { describeDevices, sumOf } from "../serving/serving-memory.js";
+import { describeServing } from "../serving/serving-memory.js";
 import { estimateTensorrtLlm } from "./estimate-tensorrt-llm.js";
 import { explainTensorrtLlm } from "./explain.js";
 import type { TensorrtLlmConstants, TensorrtLlmSettings } from "./tensorrt-llm.types.js";
@@ -23,16 +22,11 @@ export function layOutTensorrtLlm(
   constants: TensorrtLlmConstants,
 ): MemoryLayout {
   const memory = estimateTensorrtLlm(request, settings, constants);
-  const devices = describeDevices(memory);
-  return {
-    weights: memory.weights,
-    cacheBytes: sumOf(devices, (device) => device.kvCache),
-    cacheBytesPerToken: memory.cacheBytesPerToken,
-    cacheGroups: memory.cacheGroups,
-    devices,
-    host: { weights: 0, kvCache: 0, compute: 0 },
-    pool: memory.pool,
-    steps: () => explainTensorrtLlm(request, memory, devices),
-    warnings: () => [...servingWarnings(request, memory.plan, memory.ranks, "tensorrt-llm"), FEW_LOGS],
-  };
+  return describeServing(
+    request,
+    memory,
+    "tensorrt-llm",
+    (devices) => explainTensorrtLlm(request, memory, devices),
+    () => [FEW_LOGS],
+  );
 }

@@ -12,15 +12,16 @@ import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/sum
 import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { balanceLayers, type SpreadPlacement } from "../../placement/spread-layers.js";
 import type { QuantScheme } from "../../quantization/scheme.js";
+import { MIB } from "../byte-units.js";
 import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
 import { loadWarnings } from "../loadable-formats.js";
 import type { MemoryLayout } from "../memory-layout.js";
 import { checkCounts, checkWorkload, freeBytes, requireDevices } from "../request-checks.js";
+import { sumOf } from "../sum-of.js";
 import { explainTransformers } from "./explain-transformers.js";
 import { type ForwardPass, type LayerPeak, layerPeak } from "./forward-pass.js";
 import type { TransformersConstants, TransformersSettings } from "./transformers.types.js";
 
-const MIB = 2 ** 20;
 const F32_BYTES = 4;
 /** Kernels for weights of fewer bits than this unpack a matrix into half precision before they multiply. */
 const UNPACKED_BELOW_BITS = 8;
@@ -106,7 +107,7 @@ function measure(
   };
   const untiedOutput =
     scheme.kind === "uniform" && constants.untiedStorage.includes(scheme.type) ? checkpoint.tiedOutput : 0;
-  const cacheBytes = sum(caches, layerCacheBytes);
+  const cacheBytes = sumOf(caches, layerCacheBytes);
   return {
     checkpoint,
     untiedOutput,
@@ -234,8 +235,4 @@ function listWarnings(
     });
   }
   return warnings;
-}
-
-function sum<T>(items: readonly T[], bytesOf: (item: T) => number): number {
-  return items.reduce((total, item) => total + bytesOf(item), 0);
 }

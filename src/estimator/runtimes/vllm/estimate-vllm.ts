@@ -1,11 +1,13 @@
 import type { CachePool, Device, EstimateRequest, KvCacheLayerGroup } from "../../estimate.types.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
+import { GIB } from "../byte-units.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
-import { type ActivationPeak, activationPeak, countGraphSizes, GIB, graphBytes } from "../serving/activation-peak.js";
+import { type ActivationPeak, activationPeak, countGraphSizes, graphBytes } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
-import { type RankParts, type ServingMemory, stageOf, sumOf } from "../serving/serving-memory.js";
+import { type RankParts, type ServingMemory, stageOf } from "../serving/serving-memory.js";
 import { checkpointModel, type StageWeights, shardWeights } from "../serving/sharded-weights.js";
+import { sumOf } from "../sum-of.js";
 import { type BlockPlan, planBlocks } from "./cache-blocks.js";
 import type { BatchDefaults, VllmConstants, VllmSettings } from "./vllm.types.js";
 

@@ -1,7 +1,8 @@
 import type { CalculationStep, DeviceMemory, EstimateRequest } from "../../estimate.types.js";
 import { countText, sizeText } from "../../size-text.js";
-import { GIB } from "../serving/activation-peak.js";
+import { GIB } from "../byte-units.js";
 import { cacheGroupSteps, commonSteps, deviceSteps } from "../serving/explain-serving.js";
+import { tightestRank } from "../serving/serving-memory.js";
 import type { VllmMemory } from "./estimate-vllm.js";
 import type { VllmConstants } from "./vllm.types.js";
 
@@ -86,10 +87,7 @@ function budgetStep(
   if (pool === null) {
     return null;
   }
-  const rank = parts.reduce(
-    (least, { available }, index) => ((available ?? 0) < (parts[least]?.available ?? 0) ? index : least),
-    0,
-  );
+  const rank = tightestRank(parts);
   const part = parts[rank];
   const capacity = devices[rank]?.device.capacityBytes ?? 0;
   if (part === undefined) {

@@ -1,7 +1,6 @@
 import type { EstimateRequest, EstimateWarning } from "../../estimate.types.js";
 import type { MemoryLayout } from "../memory-layout.js";
-import { servingWarnings } from "../serving/ranks.js";
-import { describeDevices, sumOf } from "../serving/serving-memory.js";
+import { describeServing } from "../serving/serving-memory.js";
 import { estimateVllm, type VllmMemory } from "./estimate-vllm.js";
 import { explainVllm } from "./explain.js";
 import type { VllmConstants, VllmSettings } from "./vllm.types.js";
@@ -13,18 +12,13 @@ import type { VllmConstants, VllmSettings } from "./vllm.types.js";
  */
 export function layOutVllm(request: EstimateRequest, settings: VllmSettings, constants: VllmConstants): MemoryLayout {
   const memory = estimateVllm(request, settings, constants);
-  const devices = describeDevices(memory);
-  return {
-    weights: memory.weights,
-    cacheBytes: sumOf(devices, (device) => device.kvCache),
-    cacheBytesPerToken: memory.cacheBytesPerToken,
-    cacheGroups: memory.cacheGroups,
-    devices,
-    host: { weights: 0, kvCache: 0, compute: 0 },
-    pool: memory.pool,
-    steps: () => explainVllm(request, memory, constants, devices),
-    warnings: () => [...servingWarnings(request, memory.plan, memory.ranks, "vllm"), ...uncertainties(request, memory)],
-  };
+  return describeServing(
+    request,
+    memory,
+    "vllm",
+    (devices) => explainVllm(request, memory, constants, devices),
+    () => uncertainties(request, memory),
+  );
 }
 
 function uncertainties({ architecture }: EstimateRequest, { blocks }: VllmMemory): EstimateWarning[] {
