@@ -29,11 +29,12 @@ interface Loader {
 /** Engines that load checkpoints; llama.cpp's own rule is with llama.cpp. */
 export type CheckpointEngine = Exclude<RuntimeRequest["kind"], "llama-cpp" | "rule-of-thumb">;
 
-const SERVED: ReadonlySet<FormatFamily> = new Set(["HALF", "SINGLE", "GPTQ4", "MLX", "EXL", "CHECKPOINT"]);
+const CHECKPOINTS: ReadonlySet<FormatFamily> = new Set(["HALF", "SINGLE", "GPTQ4", "CHECKPOINT"]);
 
+/** What ExLlama and MLX made their own has been asked for, not added (vLLM issues 3203 and 19896, SGLang issue 22). */
 const serving = (name: string): Loader => ({
-  loads: SERVED,
-  advice: `${name} loads checkpoints (BF16, FP8, AWQ, GPTQ, NVFP4 ...), not quantized GGUF files.`,
+  loads: CHECKPOINTS,
+  advice: `${name} loads checkpoints (BF16, FP8, AWQ, GPTQ, NVFP4 ...), not quantized GGUF files, nor what was made for ExLlama or MLX.`,
 });
 
 const LOADERS: Readonly<Record<CheckpointEngine, Loader>> = {
@@ -41,7 +42,7 @@ const LOADERS: Readonly<Record<CheckpointEngine, Loader>> = {
   sglang: serving("SGLang"),
   "tensorrt-llm": serving("TensorRT-LLM"),
   transformers: {
-    loads: new Set(["HALF", "SINGLE", "GPTQ4", "CHECKPOINT"]),
+    loads: CHECKPOINTS,
     advice:
       "Transformers turns GGUF files back into full precision when it loads them: it needs more memory than this.",
     adviceOn: {

@@ -218,13 +218,15 @@ describe("weights", () => {
     expect(weights * 4).toBeGreaterThan(1.05 * run(request).weights.bytes);
   });
 
-  it("quantized GGUF files are warned of, plain ones are not", () => {
+  it("what is no checkpoint is warned of, plain GGUF files are not", () => {
     const codes = (slug: string): string[] =>
       layOutVllm(requestOf(madeUp(), { scheme: schemeOf(slug) }), settingsOf(), readVllmConstants(CONSTANTS))
         .warnings()
         .map(({ code }) => code);
-    expect(codes("q4_k_m")).toContain("QUANT_FORMAT_NOT_LOADABLE");
-    for (const slug of ["bf16", "f16", "fp8", "awq-int4", "nvfp4", "exl3-4bpw"]) {
+    for (const slug of ["q4_k_m", "exl3-4bpw", "mlx-4bit"]) {
+      expect(codes(slug)).toContain("QUANT_FORMAT_NOT_LOADABLE");
+    }
+    for (const slug of ["bf16", "f16", "fp8", "awq-int4", "nvfp4"]) {
       expect(codes(slug)).not.toContain("QUANT_FORMAT_NOT_LOADABLE");
     }
   });
