@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { ensureAdminToken } from "./admin-token.js";
 import { type Config, ConfigurationError, loadConfig } from "./config.js";
+import type { Catalogue } from "./data/catalogue.js";
 import { openDatabase } from "./data/database.js";
 import { DatabaseError } from "./data/database-error.js";
 import { migrate } from "./data/migrate.js";
@@ -8,6 +9,7 @@ import { type CatalogueEvent, type CatalogueSource, createCatalogueSource } from
 import { createHttpService, type HttpService } from "./http.js";
 import { createLog, type Log } from "./log.js";
 import { createApi } from "./server.js";
+import { compareAhead } from "./services/evidence/compare-ahead.js";
 import { loadSeed } from "./services/seeding/load-seed.js";
 import { SeedError } from "./services/seeding/seed-error.js";
 import { servicesFor } from "./services/services.js";
@@ -54,6 +56,16 @@ async function start(config: Config, log: Log, closers: Closers): Promise<void> 
   await listen(service, config);
   closers.push(() => service.drain());
   await printWelcome(config, service);
+  compareMeasurements(catalogue.current(), log, closers);
+}
+
+/** Compares the measurements with estimates while nobody has asked for it yet. */
+function compareMeasurements(catalogue: Catalogue, log: Log, closers: Closers): void {
+  const ending = new AbortController();
+  closers.push(async () => ending.abort());
+  compareAhead(servicesFor(catalogue).evidence, catalogue.measurements.rows, ending.signal).catch((error: unknown) =>
+    log.error("a measurement cannot be compared", error),
+  );
 }
 
 /** The database, migrated and seeded, and its catalogue in memory. */
