@@ -178,6 +178,26 @@ describe("how the weights are known", () => {
     expect(beside).toBeLessThan(20e6);
   });
 
+  it("tells the size of a file with its tokenizer, published or not", async () => {
+    const ask = async (slug: string, quant: string) => {
+      const { estimate: memory } = await estimate(
+        { model: { slug }, quant },
+        "weights { size { bytes } fileSize { bytes } }",
+      );
+      return memory.weights;
+    };
+    // Qwen2.5 7B Instruct Q4_K_M: 4,677,120,000 bytes of tensors, as llama-bench prints them; the tokenizer's 152,064
+    // tokens and their merges are 5 to 7 MB more.
+    const { fileSize, size } = await ask("qwen2.5-7b-instruct", "q4_k_m");
+    expect(size.bytes).toBe(4_677_120_000);
+    expect(fileSize.bytes - size.bytes).toBeGreaterThan(5e6);
+    expect(fileSize.bytes - size.bytes).toBeLessThan(7e6);
+    // lmstudio-community/Meta-Llama-3.1-8B-Instruct-GGUF, Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf
+    const llama = await ask("llama-3.1-8b-instruct", "q4_k_m");
+    expect(Math.abs(llama.fileSize.bytes / 4_920_739_168 - 1)).toBeLessThan(0.001);
+    expect((await ask("qwen2.5-7b-instruct", "gptq-int4")).fileSize).toBeNull();
+  });
+
   it("is what a pasted config says itself when asked for the checkpoint", async () => {
     const config = {
       architectures: ["Qwen3ForCausalLM"],

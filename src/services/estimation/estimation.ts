@@ -4,6 +4,9 @@ import { BadUserInputError } from "../../errors.js";
 import { estimate as estimateMemory } from "../../estimator/estimate.js";
 import type { DeviceMemory, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
+import { ggufFileBytes, likelyTokenizer } from "../../estimator/quantization/gguf-file-size.js";
+import { storeTensors } from "../../estimator/quantization/store-tensors.js";
+import { listTensors } from "../../estimator/tensors/list-tensors.js";
 import { classifyAttention } from "../catalogue/rules/model-columns.js";
 import type { EvidenceService, Interval } from "../evidence/evidence.js";
 import { createHardwareSearch } from "./hardware-search.js";
@@ -69,6 +72,13 @@ function scenarioInput(scenario: ScenarioRow, catalogue: Catalogue): EstimateInp
   };
 }
 
+/** Bytes of the model's GGUF file; null where the format is another. */
+function ggufFileSize({ architecture, scheme }: EstimateRequest): number | null {
+  if (scheme.kind !== "ggml") return null;
+  const stored = storeTensors(architecture, listTensors(architecture), scheme);
+  return ggufFileBytes(stored, likelyTokenizer(architecture));
+}
+
 /** What was estimated, with the catalogue's rows behind it. */
 interface EstimatedRun {
   request: EstimateRequest;
@@ -97,6 +107,9 @@ function describeEstimate(
       bitsPerWeight: memory.weights.bitsPerWeight,
       basis: file !== null ? "PUBLISHED_FILE" : request.scheme.kind === "average" ? "BITS_PER_WEIGHT" : "TENSOR_TYPES",
       file,
+      get fileSize() {
+        return file?.sizeBytes ?? ggufFileSize(request);
+      },
       byTensorType: memory.weights.byTensorType.map(({ bytes, ...share }) => ({ ...share, size: bytes })),
       byRole: memory.weights.byRole.map(({ bytes, ...share }) => ({ ...share, size: bytes })),
     },

@@ -138,6 +138,7 @@ export interface EstimateModel {
     bitsPerWeight: number;
     basis: WeightsBasis;
     file: ModelFileRow | null;
+    fileSize: number | null;
     byTensorType: readonly { type: string; tensors: number; size: number }[];
     byRole: readonly { role: TensorRole; parameters: number; size: number }[];
   };

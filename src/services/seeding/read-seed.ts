@@ -41,9 +41,9 @@ export async function readSeedFiles(folder: string): Promise<SeedFiles> {
   const hash = createHash("sha256");
   for (const [entity, file] of Object.entries(SEED_FILES) as [EntityName, string][]) {
     if (!present.has(file)) continue;
-    const text = await readFile(join(folder, file), "utf8");
-    texts.set(entity, text);
-    hash.update(`${file}\0${text}\0`);
+    const content = await readFile(join(folder, file));
+    texts.set(entity, content.toString());
+    hash.update(`${file}\0`).update(content).update("\0");
   }
   if (texts.size === 0) {
     throw new SeedError([{ file: folder, path: [], message: "holds no seed files (gpus.json, models.json ...)" }]);
