@@ -84,6 +84,8 @@ describe("models with towers and prediction blocks", () => {
     ["gemma-4-e2b-it", 5_123_178_051],
     ["gemma-4-e4b-it", 7_996_156_490],
     ["internvl3-8b-hf", 7_944_373_760],
+    ["smolvlm-instruct", 2_246_272_880],
+    ["aya-vision-8b", 8_631_842_032],
   ])("%s has %i parameters in all", (slug, parameters) => {
     const model = models.find((row) => row.slug === slug);
     const count = model && countParameters(model.architecture);
