@@ -1,53 +1,15 @@
-import { readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Architecture } from "./architecture/architecture.js";
-import { ConfigError } from "./architecture/config-error.js";
-import { architectureFromConfig } from "./architecture/from-config.js";
+import { CHECKPOINT_FORMATS, drawnModel } from "../../test/fixtures/drawn-models.js";
 import { estimate } from "./estimate.js";
 import type { Device, EstimateRequest, LlamaCppSettings, MemoryEstimate } from "./estimate.types.js";
 import { EstimateError } from "./estimate-error.js";
-import type { QuantScheme, UniformScheme } from "./quantization/scheme.js";
+import type { QuantScheme } from "./quantization/scheme.js";
 import { storeTensors } from "./quantization/store-tensors.js";
 import { graphHabits } from "./runtimes/llama-cpp/graph-habits.js";
 import { listTensors } from "./tensors/list-tensors.js";
 
 /* What holds of every estimate, over models drawn from all families that are described. */
-
-type Config = Record<string, unknown>;
-
-const FIXTURES = new URL("../../test/fixtures/configs/", import.meta.url);
-const CONFIGS = readdirSync(FIXTURES).map((file) => readFileSync(new URL(file, FIXTURES), "utf8"));
-
-/** A model of a family: its published config with other numbers of layers and tokens and another width. */
-const model: fc.Arbitrary<Architecture> = fc
-  .record({
-    text: fc.constantFrom(...CONFIGS),
-    layers: fc.option(fc.integer({ min: 1, max: 60 }), { nil: undefined }),
-    vocabulary: fc.option(fc.integer({ min: 2, max: 2000 }), { nil: undefined }),
-    width: fc.constantFrom(1, 2, 3),
-  })
-  .map(({ text, layers, vocabulary, width }) => {
-    const config = JSON.parse(text) as Config;
-    const nested = (config.text_config ?? config.language_config ?? config) as Config;
-    const change = (name: string, value: number): void => {
-      if (typeof nested[name] === "number") nested[name] = value;
-    };
-    if (layers !== undefined) change("num_hidden_layers", layers);
-    if (vocabulary !== undefined) change("vocab_size", vocabulary * 64);
-    for (const name of ["intermediate_size", "moe_intermediate_size"]) change(name, Number(nested[name]) * width);
-    return possible(config) ?? architectureFromConfig(JSON.parse(text));
-  });
-
-/** Null for a config whose lists of layers do not fit the changed number. */
-function possible(config: Config): Architecture | null {
-  try {
-    return architectureFromConfig(config);
-  } catch (error) {
-    if (error instanceof ConfigError) return null;
-    throw error;
-  }
-}
 
 const settings: fc.Arbitrary<LlamaCppSettings> = fc.record({
   ubatchSize: fc.constantFrom(64, 256, 512, 2048),
@@ -62,7 +24,7 @@ const settings: fc.Arbitrary<LlamaCppSettings> = fc.record({
 const CARD: Device = { name: "card", capacityBytes: 80 * 2 ** 30 };
 
 const question = fc.record({
-  architecture: model,
+  architecture: drawnModel,
   settings,
   devices: fc.integer({ min: 1, max: 6 }),
   sequences: fc.integer({ min: 1, max: 4 }),
@@ -182,35 +144,11 @@ describe("every model on llama.cpp", () => {
 });
 
 describe("every model in a checkpoint's formats", () => {
-  const linear: UniformScheme["quantizedRoles"] = [
-    "ATTENTION",
-    "INDEXER",
-    "RECURRENT",
-    "FEED_FORWARD",
-    "EXPERTS",
-    "SHARED_EXPERTS",
-  ];
-  const uniform = (weightBits: number, scales: UniformScheme["scales"]): UniformScheme => ({
-    kind: "uniform",
-    type: `${weightBits} bits`,
-    weightBits,
-    scales,
-    quantizedRoles: linear,
-    restBits: 16,
-  });
-  /** 16 bits, FP8 in tiles, NVFP4, INT4 in groups of 128: each smaller than the one before. */
-  const formats = [
-    uniform(16, []),
-    uniform(8, [{ per: "tile", rows: 128, columns: 128, bits: 32 }]),
-    uniform(4, [{ per: "group", groupSize: 16, bits: 8 }]),
-    uniform(4, [{ per: "group", groupSize: 128, bits: 16 }]),
-  ];
-
   it("takes no more bytes in fewer bits, keeps every tensor, and needs the same cache", () => {
     fc.assert(
-      fc.property(model, (architecture) => {
+      fc.property(drawnModel, (architecture) => {
         const tensors = listTensors(architecture);
-        const sizes = formats.map((scheme) => {
+        const sizes = CHECKPOINT_FORMATS.map((scheme) => {
           const stored = storeTensors(architecture, tensors, scheme);
           expect(stored.map(({ tensor }) => tensor)).toEqual(
             tensors.filter((tensor) => tensor.isParameter || tensor.isInteger),
@@ -227,7 +165,7 @@ describe("every model in a checkpoint's formats", () => {
     holds(
       6,
       (asked) => {
-        for (const scheme of formats) {
+        for (const scheme of CHECKPOINT_FORMATS) {
           const runtime = { kind: "rule-of-thumb", overhead: 0.2 } as const;
           const memory = answer(requestOf(asked, { scheme, runtime }));
           if (!memory) continue;
