@@ -93,8 +93,8 @@ const OWN_CONSTANTS: Readonly<Record<string, Entries>> = {
     ["attention.indexer.local_blocks", whole(1)],
   ],
   qwen2vl: SECTIONS,
-  qwen3vl: SECTIONS,
-  qwen3vlmoe: SECTIONS,
+  qwen3vl: [...SECTIONS, ["n_deepstack_layers", whole(3)]],
+  qwen3vlmoe: [...SECTIONS, ["n_deepstack_layers", whole(3)]],
   qwen35: SECTIONS,
   qwen35moe: SECTIONS,
 };

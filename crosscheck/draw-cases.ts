@@ -176,7 +176,7 @@ function describedOrNull(config: Config): Architecture | null {
     const architecture = architectureFromConfig(config);
     const isLoadable =
       architecture.ggufArchitecture !== null && Object.values(architecture.blocks).every(isExpressible);
-    return isLoadable && haveEqualHeads(architecture) ? architecture : null;
+    return isLoadable && haveEqualHeads(architecture) && hasExpectedQueries(architecture) ? architecture : null;
   } catch {
     return null;
   }
@@ -190,6 +190,16 @@ function isExpressible({ attention, experts }: Block): boolean {
   const widths = attention?.kind === "grouped" ? [attention.keyDim, attention.valueDim] : [];
   const sharedSize = experts?.shared?.size ?? 0;
   return widths.every((width) => width % CACHE_BLOCK === 0) && sharedSize % (experts?.size ?? 1) === 0;
+}
+
+/** Loaders that take queries in one matrix with keys and values for as wide as the residual stream. */
+const QUERIES_AS_WIDE_AS_HIDDEN: ReadonlySet<string> = new Set(["bailingmoe2"]);
+
+function hasExpectedQueries({ ggufArchitecture, blocks, hiddenSize }: Architecture): boolean {
+  const widths = Object.values(blocks).flatMap(({ attention }) =>
+    attention?.kind === "grouped" ? attention.heads * attention.keyDim : [],
+  );
+  return !QUERIES_AS_WIDE_AS_HIDDEN.has(ggufArchitecture ?? "") || widths.every((width) => width === hiddenSize);
 }
 
 /** Kimi's linear layers have the number of heads that its other layers have. */

@@ -17,7 +17,12 @@ export interface WeightLayout {
 }
 
 /** Tensors beside the token embedding that llama.cpp loads with its input layer (`llama-arch.cpp`, LAYER_INPUT). */
-const INPUT_LAYER_TENSORS = /^(token_embd_norm|token_types|position_embd)\./;
+const INPUT_LAYER_TENSORS = /^(token_types|position_embd)\./;
+
+/** Tensors of no layer that it loads with the first (LAYER_REPEATING, created as if of layer 0). */
+const FIRST_LAYER_TENSORS = /^per_layer_(model_proj|proj_norm)\./;
+/** Norm of an encoder's embeddings, loaded with the first layer; the final norm of a model with logits (LFM2). */
+const EMBEDDING_NORM = /^token_embd_norm\./;
 
 /**
  * Sorts the tensors of a model by where they go. Prediction blocks that llama.cpp does not load take no
@@ -49,6 +54,8 @@ export function layOutWeights(architecture: Architecture, tensors: readonly Stor
       if (tensor.role === "TOKEN_EMBEDDING" && tensor.name === "token_embd.weight") {
         layout.tiedOutput = readsTableAsOutput(architecture) ? bytes : 0;
       }
+    } else if (isOfFirstLayer(architecture, tensor.name)) {
+      layout.blocks[0] = (layout.blocks[0] ?? 0) + bytes;
     } else {
       layout.output += bytes;
     }
@@ -68,8 +75,16 @@ function isEncoderBlock({ attention, recurrent }: Block): boolean {
   return recurrent === undefined && attention?.kind === "grouped" && attention.uncached === true;
 }
 
-function readsTableAsOutput(architecture: Architecture): boolean {
-  return architecture.hasOutput ? architecture.tiedEmbeddings : yieldsLogits(architecture);
+/** True where the output matrix is the token embedding: by the description, or since the file has no other. */
+export function readsTableAsOutput(architecture: Architecture): boolean {
+  if (architecture.hasOutput) {
+    return architecture.tiedEmbeddings;
+  }
+  return yieldsLogits(architecture) && !architecture.tensors.some(({ name }) => name === "output.weight");
+}
+
+function isOfFirstLayer(architecture: Architecture, name: string): boolean {
+  return FIRST_LAYER_TENSORS.test(name) || (EMBEDDING_NORM.test(name) && !yieldsLogits(architecture));
 }
 
 /** Blocks of the file that take a slot of the layer split: the layers and the prediction blocks kept in it. */

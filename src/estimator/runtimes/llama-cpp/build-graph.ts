@@ -1,5 +1,5 @@
 import type { Architecture, Block } from "../../architecture/architecture.js";
-import { yieldsLogits } from "../../placement/place-weights.js";
+import { readsTableAsOutput, yieldsLogits } from "../../placement/place-weights.js";
 import { buildAltUpLayer, mergeAltUp, splitAltUp } from "./build-altup.js";
 import { buildGroupedAttention, buildLatentAttention } from "./build-attention.js";
 import { buildCompressedAttention } from "./build-compressed.js";
@@ -44,8 +44,10 @@ export function buildGraph(context: GraphContext, plan: GraphPlan): void {
       context.run.sequences,
     );
   }
-  let hidden = plan.start === "embedding" ? buildEmbedding(context) : incomingActivation(context, plan.startBackend);
-  const inputs = plan.start === "embedding" ? buildPerLayerInputs(context, hidden, plan.outputBackend) : null;
+  const firstBackend = plan.layers[0]?.backend ?? plan.outputBackend;
+  let hidden =
+    plan.start === "embedding" ? buildEmbedding(context, firstBackend) : incomingActivation(context, plan.startBackend);
+  const inputs = plan.start === "embedding" ? buildPerLayerInputs(context, hidden, firstBackend) : null;
   const streams = residualStreams(architecture);
   if (plan.start === "embedding") {
     hidden = startStreams(context, hidden, streams, plan.outputBackend);
@@ -115,7 +117,7 @@ function endStreams(context: GraphContext, hidden: GraphNode, streams: ResidualS
 }
 
 /** Token ids or ready embeddings: both inputs are allocated, whichever is used (llama-graph.cpp, build_inp_embd). */
-function buildEmbedding(context: GraphContext): GraphNode {
+function buildEmbedding(context: GraphContext, firstBackend: number): GraphNode {
   const { graph, architecture, tokens } = context;
   const width = architecture.hiddenSize;
   const ids = context.tokenIds;
@@ -134,19 +136,22 @@ function buildEmbedding(context: GraphContext): GraphNode {
   }
   const scaled = context.habits.scalesEmbedding || context.multiplies("embedding");
   const words = scaled ? graph.inPlace(embedded) : embedded;
-  return yieldsLogits(architecture) ? words : addEncoderEmbeddings(context, words);
+  return yieldsLogits(architecture) ? words : addEncoderEmbeddings(context, words, firstBackend);
 }
 
 /** Segments and positions that an encoder adds to the words, and the norm of the sum (models/bert.cpp). */
-function addEncoderEmbeddings(context: GraphContext, words: GraphNode): GraphNode {
+function addEncoderEmbeddings(context: GraphContext, words: GraphNode, firstBackend: number): GraphNode {
   const { graph, architecture, habits } = context;
   const width = architecture.hiddenSize;
-  const table = (name: string): GraphNode | null => {
+  const table = (name: string, backend = context.host): GraphNode | null => {
     const rows = architecture.tensors.find((tensor) => tensor.name === name)?.shape[1] ?? 1;
-    return hasTensor(architecture, name) ? graph.weight(context.host, width * F32, width, rows) : null;
+    return hasTensor(architecture, name) ? graph.weight(backend, width * F32, width, rows) : null;
   };
   const [segments, positions] = [table("token_types.weight"), table("position_embd.weight")];
-  const [norm, bias] = [table("token_embd_norm.weight"), table("token_embd_norm.bias")];
+  const [norm, bias] = ["weight", "bias"].map((part) => table(`token_embd_norm.${part}`, firstBackend)) as [
+    GraphNode | null,
+    GraphNode | null,
+  ];
   let sum = segments === null ? words : graph.inPlace(words, graph.view(segments, width, 1));
   sum = positions === null ? sum : graph.inPlace(graph.getRows(positions, context.positions), sum);
   if (norm === null) {
@@ -184,24 +189,17 @@ function buildPerLayerInputs(context: GraphContext, hidden: GraphNode, backend: 
   const layers = architecture.layers.length;
   const width = total / layers;
   const ids = context.input("per-layer token ids", I32, tokens);
-  const isLookedUpOnly = residualStreams(architecture) === "altup";
-  if (!isLookedUpOnly) {
-    graph.expand(context.input("per-layer embeddings", F32, total, tokens));
-  }
   const looked = graph.getRows(graph.weight(context.host, 0, total, architecture.vocabularySize), ids);
   const scaled = graph.inPlace(graph.view(looked, width, layers, tokens));
   graph.expand(scaled);
-  const projected = graph.inPlace(graph.mulMat(graph.weight(backend, 0, architecture.hiddenSize, total), hidden));
+  const bytes = backend === context.host ? (context.tensorBytes.get("per_layer_model_proj.weight") ?? 0) : 0;
+  const projected = graph.inPlace(graph.mulMat(graph.weight(backend, bytes, architecture.hiddenSize, total), hidden));
   const normed = graph.inPlace(
     graph.inPlace(graph.view(projected, width, layers, tokens)),
     graph.weight(backend, width * F32, width),
   );
   const joined = graph.inPlace(normed, scaled);
-  const perLayer = graph.contiguous(graph.swapMiddle(joined));
-  if (!isLookedUpOnly) {
-    graph.expand(perLayer);
-  }
-  return perLayer;
+  return graph.contiguous(graph.swapMiddle(joined));
 }
 
 /** The hidden state a device before this one hands over: computed there, so it is copied. */
@@ -384,7 +382,7 @@ function buildOutput(context: GraphContext, architecture: Architecture, hidden: 
   if (!yieldsLogits(architecture)) {
     return normed;
   }
-  const name = architecture.tiedEmbeddings || !architecture.hasOutput ? "token_embd.weight" : "output.weight";
+  const name = readsTableAsOutput(architecture) ? "token_embd.weight" : "output.weight";
   const bytes = backend === context.host ? (context.tensorBytes.get(name) ?? 0) : 0;
   const logits = graph.mulMat(graph.weight(backend, bytes, width, architecture.vocabularySize), normed);
   logits.isOutput = true;

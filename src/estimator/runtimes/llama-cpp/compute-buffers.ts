@@ -1,5 +1,6 @@
 import type { Architecture, Block } from "../../architecture/architecture.js";
 import { HOST, type LayerPlacement } from "../../placement/place-layers.js";
+import { yieldsLogits } from "../../placement/place-weights.js";
 import type { PreparedModel } from "../../prepared-model.js";
 import { dependsOnPosition, selectsBlocks } from "./build-attention.js";
 import { buildGraph, type GraphLayer } from "./build-graph.js";
@@ -53,6 +54,7 @@ export function computeBuffers(input: ComputeInput): ComputeBuffers {
     run.kvOffload &&
     run.cpuMoeLayers === 0 &&
     input.assignsNorms !== false &&
+    yieldsLogits(architecture) &&
     !architecture.tensors.some((tensor) => tensor.name === PER_LAYER_TABLE) &&
     !sharesSelection(architecture, run) &&
     !mixesLayers(architecture, placement);
@@ -253,16 +255,19 @@ function listGraphLayers(input: ComputeInput): PlacedLayer[] {
   const { architecture, model, run, placement } = input;
   const host = placement.deviceCount;
   const habits = graphHabits(architecture);
+  const backendOf = (layer: number): number => {
+    const device = placement.layers[layer] ?? HOST;
+    return device === HOST ? host : device;
+  };
   return architecture.layers.map((name, index) => {
-    const device = placement.layers[index] ?? HOST;
-    const backend = device === HOST ? host : device;
+    const backend = backendOf(index);
     const expertBackend = index < run.cpuMoeLayers ? host : backend;
     return {
       index,
       blockName: name,
       block: architecture.blocks[name] as Block,
       backend,
-      cacheBackend: run.kvOffload ? backend : host,
+      cacheBackend: run.kvOffload ? backendOf(cacheOwner(architecture, index)) : host,
       expertBackend,
       isUnrotated: isUnrotated(habits, index),
       isSparse: isSparse(habits, index),
@@ -272,6 +277,23 @@ function listGraphLayers(input: ComputeInput): PlacedLayer[] {
         (expertBackend === host ? (model.layout.experts[index] ?? 0) : 0),
     };
   });
+}
+
+/** The layer whose cache a layer reads: its own, or the last before it of its kind that has one (models/gemma4.cpp). */
+function cacheOwner({ layers, blocks }: Architecture, index: number): number {
+  const attentionOf = (layer: number) => blocks[layers[layer] ?? ""]?.attention;
+  const own = attentionOf(index);
+  if (own?.kind !== "grouped" || !own.sharesCache) {
+    return index;
+  }
+  for (let layer = index - 1; layer >= 0; layer -= 1) {
+    const other = attentionOf(layer);
+    const isSameKind = other?.kind === "grouped" && (other.window === undefined) === (own.window === undefined);
+    if (isSameKind && !other.sharesCache) {
+      return layer;
+    }
+  }
+  return index;
 }
 
 /** Layers that stand for all; every one where what it needs depends on how many are still to come. */
