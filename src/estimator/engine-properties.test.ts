@@ -41,7 +41,7 @@ const [BF16] = CHECKPOINT_FORMATS as [QuantScheme];
 const question = fc.record({
   architecture: drawnModel,
   scheme: fc.constantFrom<QuantScheme>(...CHECKPOINT_FORMATS),
-  devices: fc.constantFrom(1, 2, 3, 4, 8),
+  devices: fc.constantFrom<number>(1, 2, 3, 4, 8),
   gib: fc.constantFrom(null, 24, 80),
   sequences: fc.integer({ min: 1, max: 4 }),
   context: fc.integer({ min: 1, max: 65_536 }),
