@@ -72,6 +72,15 @@ describe("compareParameters", () => {
     expect(compareParameters(count, 8_000_000_000)).toContain("explain it in parametersNote");
   });
 
+  it("names what a publisher counts with the rest", () => {
+    const besides = { ...count, encoders: 400_000_000, nextTokenPrediction: 900_000_000 };
+    const explained = (published: number) => compareParameters(besides, published);
+    expect(explained(LLAMA_8B_PARAMETERS + 400_000_000)).toContain("it includes encoders; say so in parametersNote");
+    expect(explained(LLAMA_8B_PARAMETERS + 900_000_000)).toContain("it includes prediction blocks; say so");
+    expect(explained(LLAMA_8B_PARAMETERS + 1_300_000_000)).toContain("it includes prediction blocks and encoders;");
+    expect(explained(LLAMA_8B_PARAMETERS + 700_000_000)).toContain("explain it in parametersNote");
+  });
+
   it("says nothing of a published count that is not known", () => {
     expect(compareParameters(count, null)).not.toContain("published");
   });

@@ -111,18 +111,44 @@ function formatFields(fields: object, indent: number): string[] {
     .map(([name, value]) => `${" ".repeat(indent)}${JSON.stringify(name)}: ${JSON.stringify(value)}`);
 }
 
-/** The count in words, and how far the published one is from it. */
+/**
+ * The count in words, and how far the published one is from it; where towers or prediction blocks make up the
+ * difference, that is said.
+ */
 export function compareParameters(count: ParameterCount, published: number | null): string {
   const parts = [`${count.total.toLocaleString("en")} parameters, ${count.active.toLocaleString("en")} active`];
-  if (count.nextTokenPrediction > 0)
-    parts.push(`${count.nextTokenPrediction.toLocaleString("en")} in prediction blocks`);
-  if (count.encoders > 0) parts.push(`${count.encoders.toLocaleString("en")} in encoders`);
+  const besides = listCountedApart(count);
+  for (const { name, parameters } of besides) parts.push(`${parameters.toLocaleString("en")} in ${name}`);
   if (published !== null) {
     const difference = published / count.total - 1;
-    const needsNote = Math.abs(difference) > UNEXPLAINED_DIFFERENCE ? ": explain it in parametersNote" : "";
+    const needsNote = Math.abs(difference) > UNEXPLAINED_DIFFERENCE ? `: ${explain(count, published)}` : "";
     parts.push(`published ${published.toLocaleString("en")} (${(100 * difference).toFixed(3)}%${needsNote})`);
   }
   return parts.join(", ");
+}
+
+interface CountedApart {
+  name: string;
+  parameters: number;
+}
+
+/** What publishers may count with the rest. */
+function listCountedApart(count: ParameterCount): CountedApart[] {
+  return [
+    { name: "prediction blocks", parameters: count.nextTokenPrediction },
+    { name: "encoders", parameters: count.encoders },
+  ].filter(({ parameters }) => parameters > 0);
+}
+
+function explain(count: ParameterCount, published: number): string {
+  const besides = listCountedApart(count);
+  const candidates = [...besides.map((part) => [part]), besides];
+  const included = candidates.find((parts) => {
+    const total = parts.reduce((sum, { parameters }) => sum + parameters, count.total);
+    return Math.abs(published / total - 1) <= UNEXPLAINED_DIFFERENCE;
+  });
+  if (included === undefined) return "explain it in parametersNote";
+  return `it includes ${included.map(({ name }) => name).join(" and ")}; say so in parametersNote`;
 }
 
 function nameOfRepo(repo: string): string {
