@@ -7,7 +7,7 @@ import { type LayerCache, recurrentStateValues } from "./layer-caches.js";
  * How an engine keeps entries that stores them sequence by sequence, as long as it likes: no padding here, each
  * engine's rule gives the cells.
  */
-export interface UnpaddedRules {
+interface UnpaddedRules {
   sequences: number;
   typeK: CacheType;
   typeV: CacheType;

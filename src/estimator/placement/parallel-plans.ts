@@ -17,7 +17,7 @@ export interface ParallelPlan {
 export type ServingEngine = "vllm" | "sglang" | "tensorrt-llm";
 
 /** Why a plan is refused: one sentence, and the setting that would have to change. */
-export interface IllegalSplit {
+interface IllegalSplit {
   message: string;
   path: ["runtime", "tensorParallel" | "pipelineParallel" | "expertParallel"];
 }

@@ -1,5 +1,5 @@
 /** A model cut into parts that stay whole, in the order they run. All sizes are bytes. */
-export interface SpreadInput {
+interface SpreadInput {
   /** Token embedding and other tables read by token id. */
   embedding: number;
   layers: readonly number[];

@@ -13,7 +13,7 @@ import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { fillLayers, type SpreadPlacement } from "../../placement/spread-layers.js";
 import type { QuantScheme } from "../../quantization/scheme.js";
 import { MIB } from "../byte-units.js";
-import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
+import { type LayerWeights, layerWeights } from "../layer-weights.js";
 import { loadWarnings } from "../loadable-formats.js";
 import type { MemoryLayout } from "../memory-layout.js";
 import { checkCounts, checkWorkload, freeBytes, requireDevices } from "../request-checks.js";
@@ -27,7 +27,7 @@ const F32_BYTES = 4;
 
 /** The parts of an estimate, for the steps. All sizes are bytes. */
 export interface ExllamaMemory {
-  checkpoint: CheckpointWeights;
+  checkpoint: LayerWeights;
   /** Output matrix; of its own even where it is tied to the embedding. */
   outputBytes: number;
   /** Tokens of the cache, all sequences together. */
@@ -86,7 +86,7 @@ function measure(
   devices: readonly Device[],
 ): ExllamaMemory {
   const { architecture, contextTokens, sequences, scheme } = request;
-  const checkpoint = checkpointWeights(architecture, scheme);
+  const checkpoint = layerWeights(architecture, scheme);
   const generation = usesFirstGeneration(scheme) ? constants.exl2 : constants.exl3;
   const multiple = constants.cacheTokensMultiple;
   const cells = Math.ceil((contextTokens * sequences) / multiple) * multiple;
@@ -141,7 +141,7 @@ function usesFirstGeneration(scheme: QuantScheme): boolean {
 }
 
 /** EXL files carry an output matrix of their own, packed in its own bits; other checkpoints' embedding is copied. */
-function tiedOutputBytes(architecture: Architecture, checkpoint: CheckpointWeights, scheme: QuantScheme): number {
+function tiedOutputBytes(architecture: Architecture, checkpoint: LayerWeights, scheme: QuantScheme): number {
   if (checkpoint.tiedOutput === 0) {
     return 0;
   }

@@ -11,7 +11,7 @@ import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/sum
 import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { shareLayers } from "../../placement/spread-layers.js";
 import { MIB } from "../byte-units.js";
-import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
+import { type LayerWeights, layerWeights } from "../layer-weights.js";
 import { loadWarnings } from "../loadable-formats.js";
 import type { MemoryLayout } from "../memory-layout.js";
 import { checkCounts, checkWorkload, requireDevices } from "../request-checks.js";
@@ -24,7 +24,7 @@ const F32_BYTES = 4;
 
 /** The parts of an estimate, for the steps. All sizes are bytes. */
 export interface MlxMemory {
-  checkpoint: CheckpointWeights;
+  checkpoint: LayerWeights;
   caches: LayerCache[][];
   cacheGroups: KvCacheLayerGroup[];
   cacheBytes: number;
@@ -85,7 +85,7 @@ function measure(request: EstimateRequest, constants: MlxConstants, stepTokens: 
     Object.entries(architecture.blocks).map(([name, block]) => [name, layerResults(block, step)] as const),
   );
   return {
-    checkpoint: checkpointWeights(architecture, scheme),
+    checkpoint: layerWeights(architecture, scheme),
     caches,
     cacheGroups: groupCaches(caches),
     cacheBytes: caches.reduce((sum, layer) => sum + layerCacheBytes(layer), 0),

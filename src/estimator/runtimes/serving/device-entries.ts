@@ -24,7 +24,7 @@ export type DeviceEntry =
   /** One state per sequence. */
   | { kind: "RECURRENT"; layer: number; stateBytes: number };
 
-export interface EntrySettings {
+interface EntrySettings {
   /** Devices that share the attention heads. */
   attentionDevices: number;
   typeK: CacheType;

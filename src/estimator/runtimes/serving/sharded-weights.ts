@@ -13,8 +13,8 @@ const BITS_PER_BYTE = 8;
 const ENCODER_BYTES_PER_PARAMETER = 2;
 const ENCODER_TYPE = "bf16";
 
-/** Tensors of a checkpoint as an engine loads them: no prediction blocks, no GGUF-only constants. */
-export interface CheckpointModel {
+/** Tensors of a checkpoint as serving engines load and divide them, and the towers beside them. */
+interface ShardableModel {
   tensors: readonly StoredTensor[];
   /** Towers beside the text model, bytes. */
   encoderBytes: number;
@@ -23,10 +23,10 @@ export interface CheckpointModel {
 }
 
 /** The tensors that serving engines load of a model; computed once per pair of objects. */
-export const checkpointModel: (architecture: Architecture, scheme: QuantScheme) => CheckpointModel =
+export const shardableModel: (architecture: Architecture, scheme: QuantScheme) => ShardableModel =
   oncePerPair(describeModel);
 
-function describeModel(architecture: Architecture, scheme: QuantScheme): CheckpointModel {
+function describeModel(architecture: Architecture, scheme: QuantScheme): ShardableModel {
   const tensors = loadedTensors(architecture, asCheckpoint(scheme));
   const encoderParameters = (architecture.encoders ?? []).reduce((sum, encoder) => sum + encoder.parameters, 0);
   const encoderBytes = encoderParameters * ENCODER_BYTES_PER_PARAMETER;
@@ -85,7 +85,7 @@ function asCheckpoint(scheme: QuantScheme): QuantScheme {
 }
 
 /** What an engine's own habits change about the split. */
-export interface ShardingHabits {
+interface ShardingHabits {
   /** The vocabulary is padded to a multiple of this many tokens. */
   vocabularyPadding: number;
   /** Layers left over by the division go to the first stages, or to those before the last. */
@@ -120,12 +120,12 @@ function splitStages(
   });
 }
 
-const sharded = new WeakMap<CheckpointModel, Map<string, StageWeights[]>>();
+const sharded = new WeakMap<ShardableModel, Map<string, StageWeights[]>>();
 
 /** Weights of every pipeline stage under a legal plan; computed once per model, plan and habits. */
 export function shardWeights(
   architecture: Architecture,
-  model: CheckpointModel,
+  model: ShardableModel,
   plan: ParallelPlan,
   habits: ShardingHabits,
 ): StageWeights[] {
@@ -145,7 +145,7 @@ export function shardWeights(
 
 function shardTensors(
   architecture: Architecture,
-  model: CheckpointModel,
+  model: ShardableModel,
   plan: ParallelPlan,
   habits: ShardingHabits,
 ): StageWeights[] {

@@ -7,7 +7,7 @@ import { activationPeak, countGraphSizes, graphBytes } from "../serving/activati
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, tightestRank } from "../serving/serving-memory.js";
-import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
+import { shardableModel, shardWeights } from "../serving/sharded-weights.js";
 import {
   cacheBytesOf,
   type KeptTokens,
@@ -55,7 +55,7 @@ export function estimateSglang(
   checkShares({ memFractionStatic: settings.memFractionStatic });
   checkCounts({ chunkedPrefillSize: settings.chunkedPrefillSize, cudaGraphMaxBatch: settings.cudaGraphMaxBatch });
   const ranks = assignRanks(request, plan, "sglang");
-  const model = checkpointModel(architecture, request.scheme);
+  const model = shardableModel(architecture, request.scheme);
   const stages = shardWeights(architecture, model, plan, {
     vocabularyPadding: constants.vocabularyPadding,
     spareLayers: "before-last",

@@ -6,7 +6,7 @@ import { activationPeak, countGraphSizes, graphBytes } from "../serving/activati
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, tightestRank } from "../serving/serving-memory.js";
-import { checkpointModel, shardWeights } from "../serving/sharded-weights.js";
+import { shardableModel, shardWeights } from "../serving/sharded-weights.js";
 import {
   cacheBytesOf,
   type KeptTokens,
@@ -51,7 +51,7 @@ export function estimateTensorrtLlm(
   checkShares({ freeGpuMemoryFraction: settings.freeGpuMemoryFraction });
   checkCounts({ maxNumTokens: settings.maxNumTokens, maxBatchSize: settings.maxBatchSize });
   const ranks = assignRanks(request, plan, "tensorrt-llm");
-  const model = checkpointModel(architecture, request.scheme);
+  const model = shardableModel(architecture, request.scheme);
   const stages = shardWeights(architecture, model, plan, {
     vocabularyPadding: constants.vocabularyPadding * plan.tensorParallel,
     spareLayers: "first",

@@ -13,7 +13,7 @@ import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { balanceLayers, type SpreadPlacement } from "../../placement/spread-layers.js";
 import type { QuantScheme } from "../../quantization/scheme.js";
 import { MIB } from "../byte-units.js";
-import { type CheckpointWeights, checkpointWeights } from "../checkpoint-weights.js";
+import { type LayerWeights, layerWeights } from "../layer-weights.js";
 import { loadWarnings } from "../loadable-formats.js";
 import type { MemoryLayout } from "../memory-layout.js";
 import { checkCounts, checkWorkload, freeBytes, requireDevices } from "../request-checks.js";
@@ -29,7 +29,7 @@ const HALF_BYTES = 2;
 
 /** The parts of an estimate, for the steps. All sizes are bytes. */
 export interface TransformersMemory {
-  checkpoint: CheckpointWeights;
+  checkpoint: LayerWeights;
   /** Output matrix that the checkpoint holds beside the embedding it is tied to. */
   untiedOutput: number;
   /** The format is quantized and not one of GGUF's: matrices are unpacked before use. */
@@ -84,7 +84,7 @@ function measure(
   devices: readonly Device[],
 ): TransformersMemory {
   const { architecture, contextTokens, sequences, scheme } = request;
-  const checkpoint = checkpointWeights(architecture, scheme);
+  const checkpoint = layerWeights(architecture, scheme);
   const valueBytes = bytesPerValue(scheme);
   const forwardTokens = Math.min(settings.prefillTokens ?? contextTokens, contextTokens);
   const types = requestedTypes(request, valueBytes === F32_BYTES ? F32_CACHE : F16_CACHE);

@@ -2,7 +2,7 @@ import type { KvCacheKind } from "../../estimate.types.js";
 import type { DeviceEntry } from "../serving/device-entries.js";
 
 /** What decides how vLLM cuts its cache into blocks. */
-export interface BlockSettings {
+interface BlockSettings {
   /** Tokens of a block unless a page has to be larger. */
   blockTokens: number;
   /** Sliding and chunked layers give back blocks outside their window; without, they keep the whole context. */

@@ -6,9 +6,9 @@ import { type ActivationPeak, activationPeak, countGraphSizes, graphBytes } from
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf } from "../serving/serving-memory.js";
-import { checkpointModel, type StageWeights, shardWeights } from "../serving/sharded-weights.js";
+import { type StageWeights, shardableModel, shardWeights } from "../serving/sharded-weights.js";
 import { sumOf } from "../sum-of.js";
-import { type BlockPlan, planBlocks } from "./cache-blocks.js";
+import { type BlockGroup, type BlockPlan, planBlocks } from "./cache-blocks.js";
 import type { BatchDefaults, VllmConstants, VllmSettings } from "./vllm.types.js";
 
 /** vLLM's own figures beside those that all engines have. */
@@ -43,7 +43,7 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
   checkShares({ gpuMemoryUtilization: settings.gpuMemoryUtilization });
   checkCounts({ maxNumBatchedTokens: settings.maxNumBatchedTokens, maxNumSeqs: settings.maxNumSeqs });
   const ranks = assignRanks(request, plan, "vllm");
-  const model = checkpointModel(architecture, request.scheme);
+  const model = shardableModel(architecture, request.scheme);
   const stages = shardWeights(architecture, model, plan, {
     vocabularyPadding: constants.vocabularyPadding,
     spareLayers: "before-last",
@@ -228,7 +228,7 @@ function growthPerToken(blocks: BlockPlan, stages: readonly StageWeights[], tens
 }
 
 /** Blocks per block's worth of context: 1, but for kinds that take several at once. */
-function blocksWeight(group: BlockPlan["groups"][number]): number {
+function blocksWeight(group: BlockGroup): number {
   const many = 1024;
   return group.blocksFor(many * group.blockTokens) / many;
 }

@@ -6,8 +6,11 @@ import { summarizeWeights } from "../quantization/summarize-weights.js";
 import { loadedTensors } from "./loaded-tensors.js";
 import { oncePerPair } from "./once-per-pair.js";
 
-/** A model's weights as engines hold them that load a Hugging Face checkpoint. All sizes are bytes. */
-export interface CheckpointWeights {
+/**
+ * A text model's weights as engines hold them that cut a checkpoint between layers: Transformers, MLX LM, ExLlama. All
+ * sizes are bytes. Serving engines cut through the tensors: `shardableModel`.
+ */
+export interface LayerWeights {
   weights: WeightsBreakdown;
   /** Token embedding and other tables that are read by token id. */
   embedding: number;
@@ -21,11 +24,10 @@ export interface CheckpointWeights {
   largestQuantizedMatrix: number;
 }
 
-/** A checkpoint's tensors summed by where they are used; computed once per pair of objects. */
-export const checkpointWeights: (architecture: Architecture, scheme: QuantScheme) => CheckpointWeights =
-  oncePerPair(sortTensors);
+/** Tensors summed by where they are used; computed once per pair of objects. */
+export const layerWeights: (architecture: Architecture, scheme: QuantScheme) => LayerWeights = oncePerPair(sortTensors);
 
-function sortTensors(architecture: Architecture, scheme: QuantScheme): CheckpointWeights {
+function sortTensors(architecture: Architecture, scheme: QuantScheme): LayerWeights {
   const stored = loadedTensors(architecture, scheme);
   const layers = new Array<number>(architecture.layers.length).fill(0);
   let embedding = 0;
