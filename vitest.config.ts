@@ -7,7 +7,7 @@ export default defineConfig({
   // refuse each other's schemas.
   resolve: { alias: [{ find: /^graphql$/, replacement: fileURLToPath(import.meta.resolve("graphql")) }] },
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts", "seed/**/*.test.ts"],
+    include: ["src/**/*.test.ts", "test/**/*.test.ts", "seed/**/*.test.ts", "scripts/**/*.test.ts"],
     exclude: [...configDefaults.exclude, "test/browser/**", "test/dist/**"],
     globalSetup: "test/setup/global.ts",
     pool: "forks",

@@ -21,11 +21,11 @@ export interface Storage {
 }
 
 /**
- * What a file holds beside its tensors is the tokenizer: 64 bytes or so a token and its merges (a GGUF's tokenizer of
- * 262,144 tokens takes 15 MB, a repository's tokenizer.json up to 33 MB). A file larger than its tensors by no more
- * than this holds exactly the tensors that the format's rule lists.
+ * What a file holds beside its tensors is the tokenizer: some 64 bytes a token with its merges in a GGUF, up to 140 in a
+ * repository (262,144 tokens: 15 and 33 MB). A file larger than its tensors by no more than this holds exactly the
+ * tensors that the format's rule lists.
  */
-const TOKENIZER_BYTES_PER_TOKEN = 130;
+const TOKENIZER_BYTES_PER_TOKEN = 145;
 
 /**
  * The storage of a model's weights in a format: by the format's rule, and by the exact size of a published file where

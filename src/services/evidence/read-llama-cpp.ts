@@ -10,7 +10,7 @@ import { BYTES_PER_MIB, type Entries, numberAt, numbersAt, sizeAt, textAt } from
 import type { MeasuredFigure, MeasuredRun, Reading, Unreadable } from "./types.js";
 
 /** Buffers in host memory, by the names that llama.cpp logs. */
-const HOST_BUFFER = /^(CPU|.*_Host$|CPU_.*|BLAS|RPC_Host)/;
+const HOST_BUFFER = /^(CPU|.*_Host$|BLAS|AMX|system|total)/;
 
 /** Reads a start-up log of llama.cpp or of a program that runs it. */
 export function readLlamaCpp(run: MeasuredRun, catalogue: Catalogue): Reading | Unreadable {
