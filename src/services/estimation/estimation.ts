@@ -4,6 +4,7 @@ import { BadUserInputError } from "../../errors.js";
 import { estimate as estimateMemory } from "../../estimator/estimate.js";
 import type { DeviceMemory, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
+import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { ggufFileBytes, likelyTokenizer } from "../../estimator/quantization/gguf-file-size.js";
 import { storeTensors } from "../../estimator/quantization/store-tensors.js";
 import { listTensors } from "../../estimator/tensors/list-tensors.js";
@@ -28,6 +29,8 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
     } catch (error) {
       if (error instanceof EstimateError)
         throw new BadUserInputError(error.message, [...path, ...inputPathOf(error.path, input.runtime ?? {})]);
+      if (error instanceof QuantizationError)
+        throw new BadUserInputError(`The model cannot be stored in this format: ${error.message}.`, [...path, "quant"]);
       throw error;
     }
   }

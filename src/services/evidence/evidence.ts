@@ -3,6 +3,7 @@ import type { MeasurementRow, RuntimeRow } from "../../data/rows.js";
 import { estimate as estimateMemory } from "../../estimator/estimate.js";
 import type { MemoryEstimate } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
+import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { findRow, measurementsOfRuntime, requireRow } from "../catalogue/relations.js";
 import { classifyAttention } from "../catalogue/rules/model-columns.js";
 import { describeDevice } from "../estimation/devices.js";
@@ -173,7 +174,7 @@ function compare(measurement: MeasurementRow, catalogue: Catalogue): Evidence {
     const reason = comparisons.length > 0 ? null : "It tells no figure that an estimate has.";
     return { measurement, runtime, attention, run: { reading, estimate }, comparisons, reason };
   } catch (error) {
-    if (error instanceof EstimateError) return nothing(error.message);
+    if (error instanceof EstimateError || error instanceof QuantizationError) return nothing(error.message);
     throw error;
   }
 }

@@ -28,6 +28,7 @@ export const gpuInput = z
     fp32Tflops: maybe(positive),
     tdpWatts: maybe(positiveInt),
     computeCapability: maybe(name),
+    multiprocessors: maybe(positiveInt),
     interconnect: maybe(name),
     interconnectGbPerSecond: maybe(positive),
     pcie: maybe(name),
