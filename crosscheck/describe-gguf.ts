@@ -16,6 +16,7 @@ export function describeGguf(architecture: Architecture): Map<string, GgufValue>
     ["context_length", whole(architecture.contextLength)],
     ["embedding_length", whole(architecture.hiddenSize)],
     ...CONSTANTS,
+    ...describeMultipliers(architecture),
     ...describeBlocks(architecture),
     ...(OWN_CONSTANTS[name] ?? []),
   ]);
@@ -62,11 +63,19 @@ const CONSTANTS: Entries = [
   ["attention.layer_norm_rms_epsilon", real(1e-5)],
   ["rope.freq_base", real(1e4)],
   ["logit_scale", real(1)],
-  ["residual_scale", real(1)],
   ["expert_weights_scale", real(1)],
   ["expert_weights_norm", { type: "bool", value: true }],
-  ["embedding_scale", real(2)],
 ];
+
+/** Granite's graphs have a step for each constant that is not zero; those of other architectures do not ask. */
+function describeMultipliers({ ggufArchitecture, multipliers }: Architecture): Entry[] {
+  const isAsked = ggufArchitecture?.startsWith("granite") === true;
+  const scale = (what: "embedding" | "residual"): number => (isAsked && !multipliers?.includes(what) ? 0 : 2);
+  return [
+    ["embedding_scale", real(scale("embedding"))],
+    ["residual_scale", real(scale("residual"))],
+  ];
+}
 
 /** Quarters of a head that image positions are rotated by; the sum is half a head of 128. */
 const SECTIONS: Entries = [["rope.dimension_sections", { type: "int32[]", value: [16, 24, 24, 0] }]];

@@ -125,13 +125,15 @@ function groupedCells(attention: GroupedAttention, settings: CacheSettings): Cel
   return attention.window === undefined ? fullCells(settings) : windowCells(attention.window.size, settings);
 }
 
-/** Values of one token in the widest layer with grouped attention (llama.cpp, n_embd_v_gqa_max). */
+/** Values of one token in the widest layer that caches keys and values by head (llama.cpp, n_embd_v_gqa_max). */
 export function widestValues(architecture: Architecture): number {
   let widest = 0;
   for (const name of cachedBlockNames(architecture)) {
     const attention = architecture.blocks[name]?.attention;
     if (attention?.kind === "grouped") {
       widest = Math.max(widest, attention.kvHeads * attention.valueDim);
+    } else if (attention?.kind === "latent" && attention.cachesExpanded) {
+      widest = Math.max(widest, attention.heads * attention.valueDim);
     }
   }
   return widest;

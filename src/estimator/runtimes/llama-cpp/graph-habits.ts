@@ -47,6 +47,8 @@ export interface GraphHabits {
   normsValues?: boolean;
   /** Positions are not rotated: in every n-th layer, 1 for none at all. */
   unrotatedEvery?: number;
+  /** Positions are rotated in models of so many layers only: the others are taken for ones with biases (ALiBi). */
+  rotatedWithLayers?: number;
   /** The indexer's weights are loaded, but it is neither run nor cached. */
   skipsIndexer?: boolean;
   /** The chosen experts' weights are used as the router gives them, not divided by their sum. */
@@ -74,6 +76,7 @@ const HABITS: Readonly<Record<string, GraphHabits>> = {
   "llada-moe": { keepsExpertWeights: true },
   olmoe: { keepsExpertWeights: true },
   qwen2moe: { keepsExpertWeights: true },
+  baichuan: { rotatedWithLayers: 32 },
   falcon: { sumsFirst: "attention" },
   phi2: { sumsFirst: "feed-forward" },
   stablelm: { sumsFirst: "residual" },
@@ -137,5 +140,7 @@ export function isSparse(habits: GraphHabits, layer: number): boolean {
 }
 
 export function graphHabits(architecture: Architecture): GraphHabits {
-  return HABITS[architecture.ggufArchitecture ?? ""] ?? COMMON;
+  const habits = HABITS[architecture.ggufArchitecture ?? ""] ?? COMMON;
+  const { rotatedWithLayers = architecture.layers.length } = habits;
+  return rotatedWithLayers === architecture.layers.length ? habits : { ...habits, unrotatedEvery: 1 };
 }
