@@ -13,6 +13,7 @@ describe.each(DATABASE_KINDS)("check constraints (%s)", (kind) => {
     ["Gpu", `"memoryNominalGib" = 0`, "Gpu_memoryNominalGib_check"],
     ["Gpu", `"memoryUsableMib" = -1`, "Gpu_memoryUsableMib_check"],
     ["Gpu", `"int8Tops" = 0`, "Gpu_throughput_check"],
+    ["Gpu", `"multiprocessors" = 0`, "Gpu_multiprocessors_check"],
     ["Gpu", `"msrpUsd" = -1`, "Gpu_prices_check"],
     ["Gpu", `"slug" = 'Not a slug' || "slug"`, "Gpu_slug_check"],
     ["Gpu", `"sources" = '[]'`, "Gpu_sources_check"],

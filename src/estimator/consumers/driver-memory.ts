@@ -35,6 +35,24 @@ export function cudaContextBytes(multiprocessors: number, measured = CUDA_CONTEX
   return Math.ceil(Math.max(mib, 0) * MIB);
 }
 
+/**
+ * Share by which a measured context exceeds the line through two cards at most: 618 MiB of a bare process on a B300
+ * of 148 multiprocessors (public log), where the line gives 439. The line is nearer on other cards: 451 to 456 MiB on
+ * an RTX 4090 of 128 (llama.cpp, pull request 15860), 20% above it; 256 on an RTX 3090 of 82 (InvokeAI, issue 9413), 4%.
+ */
+export const CUDA_CONTEXT_SAFETY_SHARE = 0.41;
+
+/**
+ * Bytes to keep free for a CUDA context: what the line gives, and the share by which contexts were seen to exceed it.
+ * Cards smaller than the smallest measured are taken for that one, since part of a context is the same on all.
+ *
+ * @throws EstimateError for a number of multiprocessors that is no whole number above zero.
+ */
+export function cudaReserveBytes(multiprocessors: number, safetyShare = CUDA_CONTEXT_SAFETY_SHARE): number {
+  const bytes = Math.max(cudaContextBytes(multiprocessors), cudaContextBytes(CUDA_CONTEXTS[0].multiprocessors));
+  return Math.ceil(bytes * (1 + safetyShare));
+}
+
 /** Bytes per card that one NCCL communicator takes, by the number of cards from which on it holds. */
 export interface CommunicatorMemory {
   fromRanks: number;

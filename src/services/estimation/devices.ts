@@ -1,6 +1,7 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { GpuRow, RuntimeRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
+import { cudaReserveBytes } from "../../estimator/consumers/driver-memory.js";
 import type { Device } from "../../estimator/estimate.types.js";
 import { requireBySlug } from "../catalogue/suggestions.js";
 import type { ArgumentPath, HardwareInput } from "./types.js";
@@ -19,6 +20,12 @@ export interface Hardware {
   gpus: GpuRow[];
 }
 
+/** The constants of a runtime's row that tell what the driver holds, by the card's vendor. */
+interface ReserveConstants {
+  deviceReserveByVendor?: Readonly<Record<string, "CUDA_CONTEXT">>;
+  deviceReserveMibByVendor?: Readonly<Record<string, number>>;
+}
+
 /**
  * A card as the estimator sees it.
  *
@@ -30,14 +37,21 @@ export function describeDevice(gpu: GpuRow, runtime: RuntimeRow): Device {
   return {
     name: gpu.slug,
     capacityBytes: capacityMib === null ? null : Math.floor(capacityMib * BYTES_PER_MIB),
-    reserveBytes: reserveMib(runtime, gpu.vendor) * BYTES_PER_MIB,
+    reserveBytes: reserveBytes(runtime, gpu),
   };
 }
 
-/** What the driver holds for one process of this runtime on a vendor's card, MiB; 0 where the row has no figure. */
-function reserveMib(runtime: RuntimeRow, vendor: string): number {
-  const byVendor = runtime.constants.deviceReserveMibByVendor as Readonly<Record<string, number>> | undefined;
-  return byVendor?.[vendor] ?? 0;
+/**
+ * What the driver holds for one process of this runtime on a card, bytes; 0 where the row has no figure. Where the row's
+ * `deviceReserveByVendor` says CUDA_CONTEXT, it follows the card's multiprocessors; `deviceReserveMibByVendor` has the
+ * figure of cards whose number is not known.
+ */
+function reserveBytes(runtime: RuntimeRow, gpu: GpuRow): number {
+  const { deviceReserveByVendor, deviceReserveMibByVendor } = runtime.constants as ReserveConstants;
+  if (deviceReserveByVendor?.[gpu.vendor] === "CUDA_CONTEXT" && gpu.multiprocessors !== null) {
+    return cudaReserveBytes(gpu.multiprocessors);
+  }
+  return (deviceReserveMibByVendor?.[gpu.vendor] ?? 0) * BYTES_PER_MIB;
 }
 
 /**

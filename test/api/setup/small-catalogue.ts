@@ -188,6 +188,7 @@ function gpu(parts: GpuParts): GpuRow {
     fp32Tflops: null,
     tdpWatts: null,
     computeCapability: null,
+    multiprocessors: null,
     interconnect: null,
     interconnectGbPerSecond: null,
     pcie: null,
