@@ -176,7 +176,8 @@ function describedOrNull(config: Config): Architecture | null {
     const architecture = architectureFromConfig(config);
     const isLoadable =
       architecture.ggufArchitecture !== null && Object.values(architecture.blocks).every(isExpressible);
-    return isLoadable && haveEqualHeads(architecture) && hasExpectedQueries(architecture) ? architecture : null;
+    const isTold = [haveEqualHeads, hasExpectedQueries, hasOneVocabulary].every((holds) => holds(architecture));
+    return isLoadable && isTold ? architecture : null;
   } catch {
     return null;
   }
@@ -200,6 +201,12 @@ function hasExpectedQueries({ ggufArchitecture, blocks, hiddenSize }: Architectu
     attention?.kind === "grouped" ? attention.heads * attention.keyDim : [],
   );
   return !QUERIES_AS_WIDE_AS_HIDDEN.has(ggufArchitecture ?? "") || widths.every((width) => width === hiddenSize);
+}
+
+/** Embeddings for each layer are loaded for as many tokens as the vocabulary has. */
+function hasOneVocabulary({ tensors, vocabularySize }: Architecture): boolean {
+  const table = tensors.find(({ name }) => name === "per_layer_token_embd.weight");
+  return table === undefined || table.shape[1] === vocabularySize;
 }
 
 /** Kimi's linear layers have the number of heads that its other layers have. */
