@@ -44,7 +44,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     cause: "newer llama.cpp",
     part: "kv",
-    architectures: ["deepseek32", "mimo2"],
+    architectures: ["deepseek32", "mimo2", "glm4moe", "exaone-moe"],
     below: 0,
     above: 0.1,
     reason: NO_PREDICTION,

@@ -75,7 +75,8 @@ const GLM4_MOE: Family = {
         ),
         inGguf: true,
         loadedByLlamaCpp: false,
-        cachedByLlamaCpp: false,
+        // The cache has a row for every block of the file (llama-kv-cache.cpp), loaded or not.
+        cachedByLlamaCpp: true,
       },
     });
   },

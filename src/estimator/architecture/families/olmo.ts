@@ -73,7 +73,8 @@ const EXAONE_MOE: Family = {
         ),
         inGguf: true,
         loadedByLlamaCpp: false,
-        cachedByLlamaCpp: false,
+        // The cache has a row for every block of the file (llama-kv-cache.cpp), loaded or not.
+        cachedByLlamaCpp: true,
       },
     });
   },
