@@ -11,6 +11,7 @@ import { createLog, type Log } from "./log.js";
 import { createApi } from "./server.js";
 import { compareAhead } from "./services/evidence/compare-ahead.js";
 import { loadSeed } from "./services/seeding/load-seed.js";
+import { readSeedFiles, SEED_FOLDER } from "./services/seeding/read-seed.js";
 import { SeedError } from "./services/seeding/seed-error.js";
 import { servicesFor } from "./services/services.js";
 
@@ -71,6 +72,9 @@ function compareMeasurements(catalogue: Catalogue, log: Log, closers: Closers): 
 /** The database, migrated and seeded, and its catalogue in memory. */
 async function openCatalogue(config: Config, log: Log, closers: Closers): Promise<CatalogueSource> {
   const onProgress = (message: string) => print(message);
+  // Read while the database opens; what is wrong with them is told when they are needed.
+  const files = readSeedFiles(SEED_FOLDER);
+  files.catch(() => {});
   const database = await openDatabase(config.database, {
     onProgress,
     onConnectionError: (error) => log.warn("a database connection broke and is replaced", error),
@@ -79,6 +83,7 @@ async function openCatalogue(config: Config, log: Log, closers: Closers): Promis
   closers.push(() => database.close());
   await migrate(database, { onProgress });
   await loadSeed(database, {
+    files,
     onProgress,
     checkScenario: (catalogue) => {
       const { scenarios } = servicesFor(catalogue);

@@ -1,11 +1,13 @@
 import { CATALOGUE_VERSION_ID } from "../../data/catalogue-version.js";
 import type { Database } from "../../data/database.js";
 import { prepareSeed, type ScenarioCheck } from "./prepare-seed.js";
-import { readSeedFiles, SEED_FOLDER } from "./read-seed.js";
+import { readSeedFiles, SEED_FOLDER, type SeedFiles } from "./read-seed.js";
 import { type StoredSeed, storeSeed } from "./store-seed.js";
 
 export interface LoadSeedOptions {
   folder?: string;
+  /** The folder's files, where they are being read already. */
+  files?: Promise<SeedFiles>;
   onProgress?: (message: string) => void;
   /** Checks the scenarios' settings and templates against the catalogue that the seed makes. */
   checkScenario?: ScenarioCheck;
@@ -19,7 +21,7 @@ const NOTHING_TO_DO: StoredSeed = { inserted: 0, updated: 0, unchanged: 0, kept:
  */
 export async function loadSeed(database: Database, options: LoadSeedOptions = {}): Promise<StoredSeed> {
   const { folder = SEED_FOLDER, onProgress = () => {}, checkScenario } = options;
-  const { texts, hash } = await readSeedFiles(folder);
+  const { texts, hash } = await (options.files ?? readSeedFiles(folder));
   const current = await database.prisma.catalogVersion.findUnique({
     where: { id: CATALOGUE_VERSION_ID },
     select: { seedHash: true },
