@@ -43,7 +43,7 @@ export function readGraphConstants(row: ConstantReader): GraphConstants {
 }
 
 /** What one step of the engine computes at most. */
-interface StepSize {
+export interface StepSize {
   /** Tokens of the step. */
   tokens: number;
   /** Sequences whose next token is sampled. */

@@ -3,11 +3,12 @@ import { EstimateError } from "../../estimate-error.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
 import { GIB, MIB } from "../byte-units.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
-import { activationPeak, countGraphSizes, graphBytes } from "../serving/activation-peak.js";
+import { countGraphSizes } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, tightestRank } from "../serving/serving-memory.js";
 import { shardableModel, shardWeights } from "../serving/sharded-weights.js";
+import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import {
   cacheBytesOf,
   type KeptTokens,
@@ -79,30 +80,20 @@ export function estimateSglang(
   const several = ranks.used.length > 1;
   const isLarge = smallest === null || smallest >= constants.largeDeviceFromGib * GIB;
   const communication = several ? (isLarge ? constants.communicationGib.large : constants.communicationGib.small) : 0;
+  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
+  const context = constants.contextGib * GIB;
+  const nonTorch = communication * GIB;
   const parts = ranks.used.map((device, rank): RankParts => {
-    const index = stageOf(rank, plan);
-    const stage = stages[index];
-    const rates = stageRates[index] ?? NO_RATES;
-    const weights = stage?.bytes ?? 0;
-    const activation = activationPeak(
-      architecture,
-      plan,
-      step,
-      constants.activation,
-      index === stages.length - 1,
-    ).bytes;
-    const graphs = graphBytes(architecture, stage?.layers ?? 0, graphSizes, constants.cudaGraphs);
-    const context = constants.contextGib * GIB;
-    const nonTorch = communication * GIB;
+    const stage = stageOf(rank, plan);
+    const rates = stageRates[stage] ?? NO_RATES;
+    const demand = demands[stage] ?? NO_DEMAND;
     const capacity = device.capacityBytes;
     const atStart = capacity === null ? null : capacity - context - nonTorch;
-    const available = atStart === null ? null : fraction * atStart - weights;
+    const available = atStart === null ? null : fraction * atStart - demand.weights;
     const perSequence = cacheBytesOf(rates, { ...kept, sequences: 1 });
     return {
-      weights,
+      ...demand,
       kvCache: cacheBytesOf(rates, kept),
-      activation,
-      graphs,
       context,
       nonTorch,
       limitBytes:
@@ -110,9 +101,9 @@ export function estimateSglang(
           ? null
           : Math.min(
               capacity,
-              weights +
-                activation +
-                graphs +
+              demand.weights +
+                demand.activation +
+                demand.graphs +
                 context +
                 nonTorch +
                 usableBytes(request, constants, rates, perSequence, available),

@@ -2,11 +2,12 @@ import type { CachePool, EstimateRequest } from "../../estimate.types.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
 import { GIB } from "../byte-units.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
-import { activationPeak, countGraphSizes, graphBytes } from "../serving/activation-peak.js";
+import { countGraphSizes } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf, tightestRank } from "../serving/serving-memory.js";
 import { shardableModel, shardWeights } from "../serving/sharded-weights.js";
+import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import {
   cacheBytesOf,
   type KeptTokens,
@@ -71,25 +72,16 @@ export function estimateTensorrtLlm(
   const graphSizes = countGraphSizes(Math.min(maxBatchSize, constants.cudaGraphs.largestBatch));
   const context = constants.contextGib * GIB;
   const nonTorch = ranks.used.length > 1 ? constants.communicationGib * GIB : 0;
+  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
   const parts = ranks.used.map((device, rank): RankParts => {
-    const index = stageOf(rank, plan);
-    const stage = stages[index];
-    const weights = stage?.bytes ?? 0;
-    const activation = activationPeak(
-      architecture,
-      plan,
-      step,
-      constants.activation,
-      index === stages.length - 1,
-    ).bytes;
-    const graphs = graphBytes(architecture, stage?.layers ?? 0, graphSizes, constants.cudaGraphs);
+    const stage = stageOf(rank, plan);
+    const demand = demands[stage] ?? NO_DEMAND;
+    const { weights, activation, graphs } = demand;
     const capacity = device.capacityBytes;
     const free = capacity === null ? null : capacity - context - nonTorch - weights - activation - graphs;
     return {
-      weights,
-      kvCache: cacheBytesOf(stageRates[index] ?? NO_RATES, kept),
-      activation,
-      graphs,
+      ...demand,
+      kvCache: cacheBytesOf(stageRates[stage] ?? NO_RATES, kept),
       context,
       nonTorch,
       limitBytes: capacity === null || free === null ? null : capacity - (1 - fraction) * Math.max(0, free),

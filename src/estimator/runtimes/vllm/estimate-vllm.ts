@@ -1,12 +1,14 @@
 import type { CachePool, Device, EstimateRequest, KvCacheLayerGroup } from "../../estimate.types.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
+import type { ParallelPlan } from "../../placement/parallel-plans.js";
 import { GIB } from "../byte-units.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
-import { type ActivationPeak, activationPeak, countGraphSizes, graphBytes } from "../serving/activation-peak.js";
+import { type ActivationPeak, activationPeak, countGraphSizes } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf } from "../serving/serving-memory.js";
 import { type StageWeights, shardableModel, shardWeights } from "../serving/sharded-weights.js";
+import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import { sumOf } from "../sum-of.js";
 import { type BlockGroup, type BlockPlan, planBlocks } from "./cache-blocks.js";
 import type { BatchDefaults, VllmConstants, VllmSettings } from "./vllm.types.js";
@@ -72,33 +74,28 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
     ? 0
     : countGraphSizes(Math.min(2 * batch.maxNumSequences, constants.cudaGraphs.largestBatch));
   const step = { tokens: batch.maxNumBatchedTokens, sequences: batch.maxNumSequences };
-  const peakOf = (isLast: boolean): ActivationPeak =>
-    activationPeak(architecture, plan, step, constants.activation, isLast);
-  const lastStage = stages.length - 1;
-  const stageParts = stages.map((stage, index) => ({
-    weights: stage.bytes,
-    kvCache: sequences * blocksPerSequence * stageBlockBytes(blocks, stage),
-    activation: peakOf(index === lastStage).bytes,
-    graphs: graphBytes(architecture, stage.layers, graphSizes, constants.cudaGraphs),
-  }));
+  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
+  const caches = stages.map((stage) => sequences * blocksPerSequence * stageBlockBytes(blocks, stage));
   const several = ranks.used.length > 1;
   const context = GIB * (several ? constants.contextGib.severalGpus : constants.contextGib.oneGpu);
   const nonTorch = GIB * nonTorchGib(constants, plan.tensorParallel, several, isLarge);
   const parts = ranks.used.map((device, rank): RankParts => {
-    const stage = stageParts[stageOf(rank, plan)] ?? { weights: 0, kvCache: 0, activation: 0, graphs: 0 };
-    const charged = constants.cudaGraphs.insideBudget ? stage.graphs : 0;
-    const outside = context + stage.graphs - charged;
+    const stage = stageOf(rank, plan);
+    const demand = demands[stage] ?? NO_DEMAND;
+    const charged = constants.cudaGraphs.insideBudget ? demand.graphs : 0;
+    const outside = context + demand.graphs - charged;
     const capacity = device.capacityBytes;
     const budget = capacity === null ? null : utilization * capacity;
     return {
-      ...stage,
+      ...demand,
+      kvCache: caches[stage] ?? 0,
       context,
       nonTorch,
       limitBytes: capacity === null || budget === null ? null : Math.min(capacity, budget + outside),
-      available: budget === null ? null : budget - stage.weights - stage.activation - nonTorch - charged,
+      available: budget === null ? null : budget - demand.weights - demand.activation - nonTorch - charged,
     };
   });
-  const poolBlocks = countPoolBlocks(blocks, stages, parts, plan.tensorParallel);
+  const poolBlocks = countPoolBlocks(blocks, stages, parts, plan);
   return {
     plan,
     ranks,
@@ -111,7 +108,7 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
     utilization,
     batch,
     graphSizes,
-    peak: peakOf(true),
+    peak: activationPeak(architecture, plan, step, constants.activation, true),
     blocks,
     blocksPerSequence,
     poolBlocks,
@@ -156,11 +153,11 @@ function countPoolBlocks(
   blocks: BlockPlan,
   stages: readonly StageWeights[],
   parts: readonly RankParts[],
-  tensorParallel: number,
+  plan: ParallelPlan,
 ): number | null {
   let fewest = Number.POSITIVE_INFINITY;
   for (const [rank, { available }] of parts.entries()) {
-    const stage = stages[Math.floor(rank / tensorParallel)];
+    const stage = stages[stageOf(rank, plan)];
     if (available === null || stage === undefined) {
       return null;
     }
