@@ -16,11 +16,13 @@ import { layOutExllama } from "./runtimes/exllama/lay-out-exllama.js";
 import { layOutLlamaCpp } from "./runtimes/llama-cpp/lay-out-llama-cpp.js";
 import { type MemoryLayout, UNLIMITED_DEVICE } from "./runtimes/memory-layout.js";
 import { layOutMlx } from "./runtimes/mlx/lay-out-mlx.js";
+import { freeBytes } from "./runtimes/request-checks.js";
 import { layOutRuleOfThumb } from "./runtimes/rule-of-thumb.js";
 import { layOutSglang } from "./runtimes/sglang/lay-out-sglang.js";
 import { layOutTensorrtLlm } from "./runtimes/tensorrt-llm/lay-out-tensorrt-llm.js";
 import { layOutTransformers } from "./runtimes/transformers/lay-out-transformers.js";
 import { layOutVllm } from "./runtimes/vllm/lay-out-vllm.js";
+import { sumOf } from "./sum-of.js";
 
 /**
  * How much memory a model takes on a runtime, device by device, with everything it was computed from.
@@ -112,11 +114,11 @@ function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate
         memory.host.weights +
         memory.host.kvCache +
         memory.host.compute +
-        sum(memory.consumers, (consumer) => consumer.hostBytes),
+        sumOf(memory.consumers, (consumer) => consumer.hostBytes),
     },
-    compute: sum(memory.devices, (device) => device.compute),
-    overhead: sum(memory.devices, (device) => device.overhead),
-    total: sum(memory.devices, (device) => device.total),
+    compute: sumOf(memory.devices, (device) => device.compute),
+    overhead: sumOf(memory.devices, (device) => device.overhead),
+    total: sumOf(memory.devices, (device) => device.total),
     pool: memory.pool,
     consumers: memory.consumers,
     plan: planOf(request.runtime),
@@ -156,7 +158,7 @@ function addConsumers(request: EstimateRequest, extras: ExtraConsumers, layout: 
   const layersByDevice = layout.devices.map((device) => device.layers);
   const consumers = blameExtras(() => layOutConsumers(request, extras, { layersByDevice, layOut: layOutModel }));
   const devices = layout.devices.map((memory) => {
-    const bytes = sum(consumers, ({ bytesByDevice }) => bytesByDevice[memory.index] ?? 0);
+    const bytes = sumOf(consumers, ({ bytesByDevice }) => bytesByDevice[memory.index] ?? 0);
     return { ...memory, extras: bytes, total: memory.total + bytes };
   });
   return { ...layout, devices, consumers };
@@ -215,10 +217,7 @@ function fitsDevices(request: EstimateRequest, devices: readonly DeviceMemory[])
 
 /** Most that the total on a device may be; null where its capacity is not known. */
 function limitOf({ device, limitBytes }: DeviceMemory): number | null {
-  if (limitBytes !== undefined) {
-    return limitBytes;
-  }
-  return device.capacityBytes === null ? null : device.capacityBytes - (device.reserveBytes ?? 0);
+  return limitBytes === undefined ? freeBytes(device) : limitBytes;
 }
 
 /** Bytes left on the device that is nearest to full, at another context; negative when it is too small. */
@@ -247,8 +246,4 @@ function listWarnings(request: EstimateRequest): EstimateWarning[] {
     });
   }
   return warnings;
-}
-
-function sum<T>(items: readonly T[], bytesOf: (item: T) => number): number {
-  return items.reduce((total, item) => total + bytesOf(item), 0);
 }

@@ -1,6 +1,6 @@
+import { GIB, MIB } from "./byte-units.js";
+
 const KIB = 2 ** 10;
-const MIB = 2 ** 20;
-const GIB = 2 ** 30;
 
 /** A size for people: GiB from 10 GiB on, MiB below, exact bytes when small. */
 export function sizeText(bytes: number): string {

@@ -1,6 +1,5 @@
+import { MIB } from "../byte-units.js";
 import { EstimateError } from "../estimate-error.js";
-
-const MIB = 2 ** 20;
 
 /** A CUDA context as measured on a card with so many multiprocessors. */
 export interface ContextMeasurement {

@@ -1,10 +1,10 @@
 import type { Architecture } from "../architecture/architecture.js";
+import { MIB } from "../byte-units.js";
 import { EstimateError } from "../estimate-error.js";
 import { countText, sizeText } from "../size-text.js";
 import type { Consumer, ConsumerPlace, VisionEncoder, VisionTower } from "./consumers.types.js";
 import { placeAtStart } from "./place-shares.js";
 
-const MIB = 2 ** 20;
 const F32_BYTES = 4;
 const CHANNELS = 3;
 

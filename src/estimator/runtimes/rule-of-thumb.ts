@@ -7,6 +7,7 @@ import { type PreparedModel, prepareModel } from "../prepared-model.js";
 import { countText, sizeText } from "../size-text.js";
 import { parametersStep, weightsStep } from "../steps.js";
 import { type MemoryLayout, UNLIMITED_DEVICE } from "./memory-layout.js";
+import { checkWorkload } from "./request-checks.js";
 
 /** Weights, plain cache and a flat share of both: what most calculators do. All sizes are bytes. */
 export interface RuleOfThumbMemory {
@@ -28,11 +29,7 @@ export function estimateRuleOfThumb(request: EstimateRequest, overhead: number):
   if (!Number.isFinite(overhead) || overhead < 0) {
     throw new EstimateError(`The overhead must be a share of zero or more, not ${overhead}.`, ["runtime", "overhead"]);
   }
-  for (const name of ["contextTokens", "sequences"] as const) {
-    if (!Number.isInteger(request[name]) || request[name] < 1 || request[name] > 2 ** 31) {
-      throw new EstimateError(`${name} must be a whole number from 1 to ${2 ** 31}, not ${request[name]}.`, [name]);
-    }
-  }
+  checkWorkload(request);
   const typeK = request.cacheTypeK ?? F16_CACHE;
   const model = prepareModel(request.architecture, request.scheme);
   const caches = listLayerCaches(request.architecture, {

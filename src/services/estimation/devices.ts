@@ -1,12 +1,11 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { GpuRow, RuntimeRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
+import { MIB } from "../../estimator/byte-units.js";
 import { cudaReserveBytes } from "../../estimator/consumers/driver-memory.js";
 import type { Device } from "../../estimator/estimate.types.js";
 import { requireBySlug } from "../catalogue/suggestions.js";
 import type { ArgumentPath, HardwareInput } from "./types.js";
-
-const BYTES_PER_MIB = 2 ** 20;
 
 /**
  * Most devices one estimate lays a model out on. llama.cpp itself takes 16 (GGML_CUDA_MAX_DEVICES), a rack of
@@ -36,7 +35,7 @@ export function describeDevice(gpu: GpuRow, runtime: RuntimeRow): Device {
   const capacityMib = gpu.memoryUsableMib ?? gpu.memoryVisibleMib;
   return {
     name: gpu.slug,
-    capacityBytes: capacityMib === null ? null : Math.floor(capacityMib * BYTES_PER_MIB),
+    capacityBytes: capacityMib === null ? null : Math.floor(capacityMib * MIB),
     reserveBytes: reserveBytes(runtime, gpu),
   };
 }
@@ -51,7 +50,7 @@ function reserveBytes(runtime: RuntimeRow, gpu: GpuRow): number {
   if (deviceReserveByVendor?.[gpu.vendor] === "CUDA_CONTEXT" && gpu.multiprocessors !== null) {
     return cudaReserveBytes(gpu.multiprocessors);
   }
-  return (deviceReserveMibByVendor?.[gpu.vendor] ?? 0) * BYTES_PER_MIB;
+  return (deviceReserveMibByVendor?.[gpu.vendor] ?? 0) * MIB;
 }
 
 /**

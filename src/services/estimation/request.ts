@@ -5,6 +5,7 @@ import type { Architecture } from "../../estimator/architecture/architecture.js"
 import { ConfigError } from "../../estimator/architecture/config-error.js";
 import { architectureFromConfig } from "../../estimator/architecture/from-config.js";
 import { parseConfigText } from "../../estimator/architecture/parse-config-text.js";
+import { MIB } from "../../estimator/byte-units.js";
 import type { ExtraConsumers } from "../../estimator/consumers/consumers.types.js";
 import type { CacheType, EstimateRequest } from "../../estimator/estimate.types.js";
 import type { QuantScheme } from "../../estimator/quantization/scheme.js";
@@ -17,8 +18,6 @@ import type { ArgumentPath, EstimateInput, ExtrasInput, ModelRef } from "./types
 
 /** The rule of thumb takes any type of cache. */
 const RULE_OF_THUMB = "rule-of-thumb";
-
-const BYTES_PER_MIB = 2 ** 20;
 
 /** An estimator's request and the catalogue's cards behind its devices. */
 export interface ResolvedRequest {
@@ -149,7 +148,7 @@ function resolveExtras(
     }),
     ...(predictionHead && { predictionHead: { ...predictionHead } }),
     ...(vision && { vision: { ...vision } }),
-    displayReserveBytes: displayReserveMib * BYTES_PER_MIB,
+    displayReserveBytes: displayReserveMib * MIB,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Catalogue } from "../../data/catalogue.js";
+import { MIB } from "../../estimator/byte-units.js";
 import type {
   CacheType,
   Device,
@@ -6,7 +7,7 @@ import type {
   KvCacheLayerGroup,
   MemoryEstimate,
 } from "../../estimator/estimate.types.js";
-import { BYTES_PER_MIB, type Entries, numberAt, numbersAt, sizeAt, textAt } from "./read-settings.js";
+import { type Entries, numberAt, numbersAt, sizeAt, textAt } from "./read-settings.js";
 import type { MeasuredFigure, MeasuredRun, Reading, Unreadable } from "./types.js";
 
 /** Buffers in host memory, by the names that llama.cpp logs. */
@@ -85,7 +86,7 @@ function* listFigures(
       estimated: ({ kvCache }) => kvCache.bytes - (withState ? 0 : stateBytes(kvCache.groups)),
     };
   }
-  const used = sizeAt(measured, { total_vram_used_mib: BYTES_PER_MIB });
+  const used = sizeAt(measured, { total_vram_used_mib: MIB });
   if (used !== null && !weightsDiffer) {
     yield { component: "TOTAL", measured: used, estimated: (estimate) => estimate.total + reserved(estimate) };
   }
@@ -105,9 +106,9 @@ function* listFigures(
 
 /** Cache of all layers, bytes, and whether the log tells of their recurrent state as well. */
 function cacheBytes(measured: Entries): { bytes: number | null; withState: boolean } {
-  const cache = sizeAt(measured, { kv_total_mib: BYTES_PER_MIB, kv_mib: BYTES_PER_MIB });
+  const cache = sizeAt(measured, { kv_total_mib: MIB, kv_mib: MIB });
   const state = sumOf(numbersAt(measured, "rs_buffers_mib")) ?? numberAt(measured, "rs_total_mib");
-  return { bytes: cache === null ? null : cache + (state ?? 0) * BYTES_PER_MIB, withState: state !== null };
+  return { bytes: cache === null ? null : cache + (state ?? 0) * MIB, withState: state !== null };
 }
 
 function stateBytes(groups: readonly KvCacheLayerGroup[]): number {
@@ -118,7 +119,7 @@ function deviceBytes(measured: Entries, name: string): number | null {
   const buffers = numbersAt(measured, name);
   if (buffers === null) return null;
   const onDevices = Object.entries(buffers).filter(([device]) => !HOST_BUFFER.test(device));
-  return onDevices.length === 0 ? null : onDevices.reduce((total, [, mib]) => total + mib, 0) * BYTES_PER_MIB;
+  return onDevices.length === 0 ? null : onDevices.reduce((total, [, mib]) => total + mib, 0) * MIB;
 }
 
 function sumOf(numbers: Readonly<Record<string, number>> | null): number | null {
@@ -150,7 +151,7 @@ function devicesOf(run: MeasuredRun, settings: Entries, count: number): Device[]
   const names = Array.isArray(settings.devices) ? settings.devices : [];
   return Array.from({ length: count }, (_, index) => {
     const free = /\((\d+) MiB free\)/.exec(String(names[index] ?? ""))?.[1];
-    const capacityBytes = free === undefined ? (run.device?.capacityBytes ?? null) : Number(free) * BYTES_PER_MIB;
+    const capacityBytes = free === undefined ? (run.device?.capacityBytes ?? null) : Number(free) * MIB;
     return { name: run.device?.name ?? "unknown", capacityBytes, reserveBytes: run.device?.reserveBytes ?? 0 };
   });
 }

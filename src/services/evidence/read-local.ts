@@ -1,14 +1,15 @@
 import type { Catalogue } from "../../data/catalogue.js";
+import { GIB, MIB } from "../../estimator/byte-units.js";
 import type { CacheType, Device, EstimateRequest } from "../../estimator/estimate.types.js";
 import { resolveRuntime } from "../estimation/runtimes.js";
 import type { RuntimeInput } from "../estimation/types.js";
-import { BYTES_PER_GB, BYTES_PER_GIB, BYTES_PER_MIB, type Entries, numberAt, sizeAt, textAt } from "./read-settings.js";
+import { type Entries, GB, numberAt, sizeAt, textAt } from "./read-settings.js";
 import type { MeasuredRun, Reading, Unreadable } from "./types.js";
 
 /** PyTorch's peaks are printed in binary units, whatever they are called; MLX divides by 10^9. */
-const PYTORCH_PEAK = { peak_gpu_mem_mb: BYTES_PER_MIB, peak_gpu_mem_gb_as_reported: BYTES_PER_GIB };
-const MLX_PEAK = { peak_gpu_mem_gb_as_reported: BYTES_PER_GB };
-const CARD_IN_USE = { total_used_mib: BYTES_PER_MIB, total_used_gb: BYTES_PER_GB };
+const PYTORCH_PEAK = { peak_gpu_mem_mb: MIB, peak_gpu_mem_gb_as_reported: GIB };
+const MLX_PEAK = { peak_gpu_mem_gb_as_reported: GB };
+const CARD_IN_USE = { total_used_mib: MIB, total_used_gb: GB };
 
 /** Tokens of "2k"; the label counts in 1,024. */
 const TOKENS_PER_K = 1024;

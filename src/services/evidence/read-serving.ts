@@ -1,9 +1,10 @@
 import type { Catalogue } from "../../data/catalogue.js";
+import { GIB } from "../../estimator/byte-units.js";
 import type { Device, DeviceMemory, EstimateRequest, RuntimeRequest } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { resolveRuntime } from "../estimation/runtimes.js";
 import type { ParallelInput, RuntimeInput } from "../estimation/types.js";
-import { BYTES_PER_GIB, type Entries, numberAt, textAt } from "./read-settings.js";
+import { type Entries, numberAt, textAt } from "./read-settings.js";
 import type { MeasuredFigure, MeasuredRun, Reading, Unreadable } from "./types.js";
 
 /** Settings that change what a device holds and that the estimator does not describe. */
@@ -85,7 +86,7 @@ function ofDevice(
 
 function gib(measured: Entries, name: string): number | null {
   const value = numberAt(measured, name);
-  return value === null ? null : value * BYTES_PER_GIB;
+  return value === null ? null : value * GIB;
 }
 
 /** The engine with the constants of the version in the log; of the newest where the log does not tell. */

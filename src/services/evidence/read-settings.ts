@@ -1,9 +1,7 @@
 /** Settings and figures of a measurement, as its source gives them: read one by one, absent where they make no sense. */
 export type Entries = Readonly<Record<string, unknown>>;
 
-export const BYTES_PER_MIB = 2 ** 20;
-export const BYTES_PER_GIB = 2 ** 30;
-export const BYTES_PER_GB = 1e9;
+export const GB = 1e9;
 
 /** A number above zero; null where there is none. */
 export function numberAt(entries: Entries, name: string): number | null {

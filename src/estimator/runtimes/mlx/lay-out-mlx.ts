@@ -1,3 +1,4 @@
+import { MIB } from "../../byte-units.js";
 import type {
   Device,
   DeviceMemory,
@@ -10,7 +11,6 @@ import type { LayerCache } from "../../kv-cache/layer-caches.js";
 import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
 import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { shareLayers } from "../../placement/spread-layers.js";
-import { MIB } from "../byte-units.js";
 import { type LayerWeights, layerWeights } from "../layer-weights.js";
 import { loadWarnings } from "../loadable-formats.js";
 import type { MemoryLayout } from "../memory-layout.js";

@@ -1,6 +1,6 @@
 import type { Architecture } from "../../architecture/architecture.js";
+import { GIB } from "../../byte-units.js";
 import type { ParallelPlan } from "../../placement/parallel-plans.js";
-import { GIB } from "../byte-units.js";
 import type { ConstantReader } from "../version-constants.js";
 
 /** How an engine's version computes; measured, data of the Runtime row. */

@@ -1,4 +1,4 @@
-import { MIB } from "../byte-units.js";
+import { MIB } from "../../byte-units.js";
 
 /** Sizes are whole multiples of this many bytes. */
 const GRANULE = 512;

@@ -9,8 +9,8 @@ import type {
   WeightsBreakdown,
 } from "../../estimate.types.js";
 import type { ParallelPlan, ServingEngine } from "../../placement/parallel-plans.js";
+import { sumOf } from "../../sum-of.js";
 import type { MemoryLayout } from "../memory-layout.js";
-import { sumOf } from "../sum-of.js";
 import { type Ranks, servingWarnings } from "./ranks.js";
 import type { StageWeights } from "./sharded-weights.js";
 

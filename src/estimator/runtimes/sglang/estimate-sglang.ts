@@ -1,7 +1,8 @@
+import { GIB, MIB } from "../../byte-units.js";
 import type { CachePool, Device, EstimateRequest } from "../../estimate.types.js";
 import { EstimateError } from "../../estimate-error.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
-import { GIB, MIB } from "../byte-units.js";
+import { sumOf } from "../../sum-of.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { countGraphSizes } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
@@ -17,7 +18,6 @@ import {
   type TokenRates,
   tokenCacheGroups,
 } from "../serving/token-cache.js";
-import { sumOf } from "../sum-of.js";
 import type { SglangConstants, SglangSettings } from "./sglang.types.js";
 
 /** SGLang's own figures beside those that all engines have. */

@@ -1,6 +1,7 @@
+import { GIB } from "../../byte-units.js";
 import type { CachePool, EstimateRequest } from "../../estimate.types.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
-import { GIB } from "../byte-units.js";
+import { sumOf } from "../../sum-of.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { countGraphSizes } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
@@ -16,7 +17,6 @@ import {
   type TokenRates,
   tokenCacheGroups,
 } from "../serving/token-cache.js";
-import { sumOf } from "../sum-of.js";
 import type { TensorrtLlmConstants, TensorrtLlmSettings } from "./tensorrt-llm.types.js";
 
 /** TensorRT-LLM's own figures beside those that all engines have. */

@@ -1,4 +1,5 @@
 import type { Block } from "../../architecture/architecture.js";
+import { MIB } from "../../byte-units.js";
 import type {
   Device,
   DeviceMemory,
@@ -12,12 +13,11 @@ import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/sum
 import { listUnpaddedCaches } from "../../kv-cache/unpadded-caches.js";
 import { balanceLayers, type SpreadPlacement } from "../../placement/spread-layers.js";
 import type { QuantScheme } from "../../quantization/scheme.js";
-import { MIB } from "../byte-units.js";
+import { sumOf } from "../../sum-of.js";
 import { type LayerWeights, layerWeights } from "../layer-weights.js";
 import { loadWarnings } from "../loadable-formats.js";
 import type { MemoryLayout } from "../memory-layout.js";
 import { checkCounts, checkWorkload, freeBytes, requireDevices } from "../request-checks.js";
-import { sumOf } from "../sum-of.js";
 import { explainTransformers } from "./explain-transformers.js";
 import { type ForwardPass, type LayerPeak, layerPeak } from "./forward-pass.js";
 import type { TransformersConstants, TransformersSettings } from "./transformers.types.js";

@@ -1,7 +1,8 @@
+import { GIB } from "../../byte-units.js";
 import type { CachePool, Device, EstimateRequest, KvCacheLayerGroup } from "../../estimate.types.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
 import type { ParallelPlan } from "../../placement/parallel-plans.js";
-import { GIB } from "../byte-units.js";
+import { sumOf } from "../../sum-of.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { type ActivationPeak, activationPeak, countGraphSizes } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
@@ -9,7 +10,6 @@ import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf } from "../serving/serving-memory.js";
 import { type StageWeights, shardableModel, shardWeights } from "../serving/sharded-weights.js";
 import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
-import { sumOf } from "../sum-of.js";
 import { type BlockGroup, type BlockPlan, planBlocks } from "./cache-blocks.js";
 import type { BatchDefaults, VllmConstants, VllmSettings } from "./vllm.types.js";
 

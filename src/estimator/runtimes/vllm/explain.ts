@@ -1,6 +1,6 @@
+import { GIB } from "../../byte-units.js";
 import type { CalculationStep, DeviceMemory, EstimateRequest } from "../../estimate.types.js";
 import { countText, sizeText } from "../../size-text.js";
-import { GIB } from "../byte-units.js";
 import { cacheGroupSteps, commonSteps, deviceSteps } from "../serving/explain-serving.js";
 import { tightestRank } from "../serving/serving-memory.js";
 import type { VllmMemory } from "./estimate-vllm.js";
