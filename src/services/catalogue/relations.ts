@@ -37,7 +37,8 @@ function indexBy<Row extends { id: string; slug: string }>(keyOf: (row: Row) => 
   };
 }
 
-function groupBy<Row>(rows: readonly Row[], keyOf: (row: Row) => string | null): Map<string, Row[]> {
+/** Rows by a key, in order; those without one are left out. */
+export function groupBy<Row>(rows: readonly Row[], keyOf: (row: Row) => string | null): Map<string, Row[]> {
   const groups = new Map<string, Row[]>();
   for (const row of rows) {
     const key = keyOf(row);

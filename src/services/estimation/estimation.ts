@@ -45,9 +45,10 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
       return result;
     },
     estimateMeasurement(measurement) {
-      const { run, runtime, attention } = evidence.of(measurement);
+      const { run, runtime, attention, gpu } = evidence.of(measurement);
       if (run === null || attention === null) return null;
-      const { request, gpus } = run.reading;
+      const { request } = run;
+      const gpus = gpu === null ? [] : new Array<GpuRow>(run.estimate.devices.length).fill(gpu);
       const interval = () => evidence.intervalOf(run.estimate.total, runtime, attention, measurement);
       return describeEstimate(
         { request, gpus, runtime: runtime.slug, file: null },

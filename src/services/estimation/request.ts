@@ -11,6 +11,7 @@ import type { CacheType, EstimateRequest } from "../../estimator/estimate.types.
 import type { QuantScheme } from "../../estimator/quantization/scheme.js";
 import { decodeGlobalId } from "../catalogue/global-ids.js";
 import { requireBySlug } from "../catalogue/suggestions.js";
+import { describeCacheType } from "./cache-types.js";
 import { resolveHardware } from "./devices.js";
 import { resolveRuntime } from "./runtimes.js";
 import { CHECKPOINT, checkpointStorage, resolveStorage, type Storage } from "./storage.js";
@@ -180,7 +181,7 @@ function resolveCacheType(
       slugs,
     );
   }
-  return { slug: row.slug, blockElements: row.blockElements, blockBytes: row.blockBytes };
+  return describeCacheType(row);
 }
 
 function requireCount(value: number, path: ArgumentPath, what: string, unit: string): void {

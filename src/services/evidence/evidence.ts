@@ -1,7 +1,7 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { MeasurementRow, RuntimeRow } from "../../data/rows.js";
+import type { GpuRow, MeasurementRow, RuntimeRow } from "../../data/rows.js";
 import { estimate as estimateMemory } from "../../estimator/estimate.js";
-import type { MemoryEstimate } from "../../estimator/estimate.types.js";
+import type { Device, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { findRow, measurementsOfRuntime, requireRow } from "../catalogue/relations.js";
@@ -10,7 +10,7 @@ import { describeDevice } from "../estimation/devices.js";
 import { readLlamaCpp } from "./read-llama-cpp.js";
 import { readLocal } from "./read-local.js";
 import { readServing } from "./read-serving.js";
-import { quantile } from "./statistics.js";
+import { errorStatistics, quantile } from "./statistics.js";
 import type { Comparison, MeasuredRun, Reading, Unreadable } from "./types.js";
 
 /** A measurement beside the estimate of the same run. */
@@ -19,8 +19,10 @@ export interface Evidence {
   runtime: RuntimeRow;
   /** Kind of attention of the model; null where the model is not known. */
   attention: AttentionKind | null;
-  /** The run, and its estimate; null where it could not be estimated. */
-  run: { reading: Reading; estimate: MemoryEstimate } | null;
+  /** The card it was run on; null where the source does not say. */
+  gpu: GpuRow | null;
+  /** What was run, and its estimate; null where it could not be estimated. */
+  run: { request: EstimateRequest; estimate: MemoryEstimate } | null;
   comparisons: readonly Comparison[];
   /** Why there is nothing to compare; null where there is. */
   reason: string | null;
@@ -74,6 +76,9 @@ const HIGHEST_SHARE = 0.975;
 /** However far estimates were below the truth, the truth is not taken for more than ten times an estimate. */
 const LEAST_DIVISOR = 0.1;
 
+/** A card that a source does not name. */
+const UNKNOWN_DEVICE: Device = { name: "unknown", capacityBytes: null };
+
 const NO_MODEL = "The model is not in the catalogue.";
 
 /** Builds the service over one version of the catalogue. */
@@ -104,12 +109,12 @@ export function createEvidenceService(catalogue: Catalogue): EvidenceService {
     intervalOf(total, runtime, attention, except) {
       const errors = errorsNear(runtime, attention, except).sort((left, right) => left - right);
       if (errors.length === 0) return { measurements: 0, medianError: null, p95Error: null, low: total, high: total };
-      const sizes = errors.map(Math.abs).sort((left, right) => left - right);
-      const widening = wideningOf(errors.length);
+      const { count, median, p95 } = errorStatistics(errors);
+      const widening = wideningOf(count);
       return {
-        measurements: errors.length,
-        medianError: quantile(sizes, 0.5),
-        p95Error: quantile(sizes, 0.95),
+        measurements: count,
+        medianError: median,
+        p95Error: p95,
         // An estimate that is too high by an error belongs to a truth lower by as much, and the other way round.
         low: total / (1 + widening * Math.max(0, quantile(errors, HIGHEST_SHARE))),
         high: total / Math.max(LEAST_DIVISOR, 1 + widening * Math.min(0, quantile(errors, LOWEST_SHARE))),
@@ -143,8 +148,9 @@ function compare(measurement: MeasurementRow, catalogue: Catalogue): Evidence {
   const runtime = requireRow(catalogue.runtimes, measurement.runtimeId);
   const model = findRow(catalogue.models, measurement.modelId);
   const attention = model === null ? null : classifyAttention(model.architecture);
+  const gpu = findRow(catalogue.gpus, measurement.gpuId);
   const nothing = (reason: string): Evidence => {
-    return { measurement, runtime, attention, run: null, comparisons: [], reason };
+    return { measurement, runtime, attention, gpu, run: null, comparisons: [], reason };
   };
   const read = READERS[runtime.slug];
   if (measurement.kind === "SPEED" || measurement.kind === "FINE_TUNING_MEMORY") {
@@ -152,15 +158,13 @@ function compare(measurement: MeasurementRow, catalogue: Catalogue): Evidence {
   }
   if (read === undefined) return nothing(`${runtime.name} is not estimated.`);
   if (model === null) return nothing(NO_MODEL);
-  const gpu = findRow(catalogue.gpus, measurement.gpuId);
   const reading = read(
     {
       measurement,
       model,
       runtime,
-      gpu,
       quantFormat: findRow(catalogue.quantFormats, measurement.quantFormatId),
-      device: gpu === null ? null : describeDevice(gpu, runtime),
+      device: gpu === null ? UNKNOWN_DEVICE : describeDevice(gpu, runtime),
     },
     catalogue,
   );
@@ -172,7 +176,7 @@ function compare(measurement: MeasurementRow, catalogue: Catalogue): Evidence {
       return figure === null ? [] : [{ component, measured, estimated: figure, error: figure / measured - 1 }];
     });
     const reason = comparisons.length > 0 ? null : "It tells no figure that an estimate has.";
-    return { measurement, runtime, attention, run: { reading, estimate }, comparisons, reason };
+    return { measurement, runtime, attention, gpu, run: { request: reading.request, estimate }, comparisons, reason };
   } catch (error) {
     if (error instanceof EstimateError || error instanceof QuantizationError) return nothing(error.message);
     throw error;

@@ -7,6 +7,7 @@ import type {
   KvCacheLayerGroup,
   MemoryEstimate,
 } from "../../estimator/estimate.types.js";
+import { describeCacheType } from "../estimation/cache-types.js";
 import { type Entries, numberAt, numbersAt, sizeAt, textAt } from "./read-settings.js";
 import type { MeasuredFigure, MeasuredRun, Reading, Unreadable } from "./types.js";
 
@@ -63,7 +64,6 @@ export function readLlamaCpp(run: MeasuredRun, catalogue: Catalogue): Reading | 
   };
   return {
     request,
-    gpus: run.gpu === null ? [] : (request.devices ?? []).map(() => run.gpu).filter((gpu) => gpu !== null),
     figures: [...listFigures(measured, onHost, isOwnRecipe(settings) || scheme === undefined, isFork(run))],
   };
 }
@@ -144,15 +144,14 @@ function offloadedLayers(settings: Entries): { some: number; all: number } | nul
 function cacheType(catalogue: Catalogue, settings: Entries, name: string): CacheType | null {
   const slug = textAt(settings, name) ?? textAt(settings, "type_k") ?? textAt(settings, "kv_cache_dtype") ?? "f16";
   const row = catalogue.kvCacheTypes.bySlug.get(slug);
-  return row ? { slug: row.slug, blockElements: row.blockElements, blockBytes: row.blockBytes } : null;
+  return row ? describeCacheType(row) : null;
 }
 
 function devicesOf(run: MeasuredRun, settings: Entries, count: number): Device[] {
   const names = Array.isArray(settings.devices) ? settings.devices : [];
   return Array.from({ length: count }, (_, index) => {
     const free = /\((\d+) MiB free\)/.exec(String(names[index] ?? ""))?.[1];
-    const capacityBytes = free === undefined ? (run.device?.capacityBytes ?? null) : Number(free) * MIB;
-    return { name: run.device?.name ?? "unknown", capacityBytes, reserveBytes: run.device?.reserveBytes ?? 0 };
+    return free === undefined ? run.device : { ...run.device, capacityBytes: Number(free) * MIB };
   });
 }
 

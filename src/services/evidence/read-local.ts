@@ -1,6 +1,7 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import { GIB, MIB } from "../../estimator/byte-units.js";
 import type { CacheType, Device, EstimateRequest } from "../../estimator/estimate.types.js";
+import { describeCacheType } from "../estimation/cache-types.js";
 import { resolveRuntime } from "../estimation/runtimes.js";
 import type { RuntimeInput } from "../estimation/types.js";
 import { type Entries, GB, numberAt, sizeAt, textAt } from "./read-settings.js";
@@ -26,19 +27,17 @@ export function readLocal(run: MeasuredRun, catalogue: Catalogue): Reading | Unr
   const peak = sizeAt(measured, units);
   if (peak === null) return { reason: "No peak was measured." };
   const count = run.measurement.gpuCount ?? 1;
-  const device: Device = run.device ?? { name: "unknown", capacityBytes: null };
   const request: EstimateRequest = {
     architecture: run.model.architecture,
     scheme: run.quantFormat.scheme,
     contextTokens: workload.contextTokens,
     sequences: workload.sequences,
     runtime: resolveRuntime(input, [], catalogue).request,
-    devices: new Array<Device>(count).fill(device),
+    devices: new Array<Device>(count).fill(run.device),
     ...(type !== "default" && { cacheTypeK: type, cacheTypeV: type }),
   };
   return {
     request,
-    gpus: run.gpu === null ? [] : new Array<typeof run.gpu>(count).fill(run.gpu),
     figures: [{ component: "TOTAL", measured: peak, estimated: ({ total }) => total }],
   };
 }
@@ -92,5 +91,5 @@ function engineOf(
 function cacheTypeOf(name: string | null, catalogue: Catalogue): CacheType | "default" | null {
   if (name === null || /^(auto|16-bit|fp16|bf16|16-bit KV)$/.test(name)) return "default";
   const row = catalogue.kvCacheTypes.bySlug.get(name) ?? catalogue.kvCacheTypes.bySlug.get(`exl-${name}`);
-  return row ? { slug: row.slug, blockElements: row.blockElements, blockBytes: row.blockBytes } : null;
+  return row ? describeCacheType(row) : null;
 }

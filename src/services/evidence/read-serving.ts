@@ -2,6 +2,7 @@ import type { Catalogue } from "../../data/catalogue.js";
 import { GIB } from "../../estimator/byte-units.js";
 import type { Device, DeviceMemory, EstimateRequest, RuntimeRequest } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
+import { describeCacheType } from "../estimation/cache-types.js";
 import { resolveRuntime } from "../estimation/runtimes.js";
 import type { ParallelInput, RuntimeInput } from "../estimation/types.js";
 import { type Entries, numberAt, textAt } from "./read-settings.js";
@@ -41,7 +42,6 @@ export function readServing(run: MeasuredRun, catalogue: Catalogue): Reading | U
   };
   return {
     request,
-    gpus: run.gpu === null ? [] : new Array<typeof run.gpu>(count).fill(run.gpu),
     figures: [...listFigures(measured, settings, versionKnown)],
   };
 }
@@ -144,13 +144,12 @@ function inputOf({ runtime, measurement: { settings } }: MeasuredRun, version: s
 /** The card with the memory that the engine itself saw, where its log tells. */
 function deviceOf({ device }: MeasuredRun, measured: Entries): Device {
   const seen = gib(measured, "total_gpu_gib");
-  const known = device ?? { name: "unknown", capacityBytes: null };
-  return seen === null ? known : { ...known, capacityBytes: seen };
+  return seen === null ? device : { ...device, capacityBytes: seen };
 }
 
 function resolveCacheType(settings: Entries, catalogue: Catalogue) {
   const slug = textAt(settings, "kv_cache_dtype") ?? "auto";
   if (slug === "auto") return "auto";
   const row = catalogue.kvCacheTypes.bySlug.get(slug.replace(/^bfloat16$/, "bf16").replace(/^float16$/, "f16"));
-  return row ? { slug: row.slug, blockElements: row.blockElements, blockBytes: row.blockBytes } : null;
+  return row ? describeCacheType(row) : null;
 }

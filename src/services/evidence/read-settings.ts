@@ -1,6 +1,7 @@
 /** Settings and figures of a measurement, as its source gives them: read one by one, absent where they make no sense. */
 export type Entries = Readonly<Record<string, unknown>>;
 
+/** Bytes of the decimal unit. */
 export const GB = 1e9;
 
 /** A number above zero; null where there is none. */

@@ -1,4 +1,5 @@
 import type { MeasurementRow, RuntimeRow } from "../../data/rows.js";
+import { groupBy } from "../catalogue/relations.js";
 import type { AttentionKind, Evidence } from "./evidence.js";
 import { errorStatistics } from "./statistics.js";
 import { ACCURACY_COMPONENTS, type AccuracyComponent, type Comparison } from "./types.js";
@@ -49,12 +50,7 @@ function describeGroups(
   figures: readonly Figure[],
   attentionOf: (evidence: Evidence) => AttentionKind | null,
 ): AccuracyGroupModel[] {
-  const groups = new Map<string, Figure[]>();
-  for (const figure of figures) {
-    const key = keyOf(figure, attentionOf);
-    groups.set(key, [...(groups.get(key) ?? []), figure]);
-  }
-  return [...groups.entries()]
+  return [...groupBy(figures, (figure) => keyOf(figure, attentionOf))]
     .sort(([left], [right]) => (left < right ? -1 : 1))
     .map(([, group]) => describeGroup(group, attentionOf));
 }

@@ -1,4 +1,4 @@
-import type { GpuRow, MeasurementRow, ModelRow, QuantFormatRow, RuntimeRow } from "../../data/rows.js";
+import type { MeasurementRow, ModelRow, QuantFormatRow, RuntimeRow } from "../../data/rows.js";
 import type { Device, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
 
 /** Parts of an estimate that measurements tell of. */
@@ -16,8 +16,6 @@ export interface MeasuredFigure {
 /** A measurement understood: what was run, and what was seen. */
 export interface Reading {
   request: EstimateRequest;
-  /** Card of each device; empty where the source does not say. */
-  gpus: readonly GpuRow[];
   figures: readonly MeasuredFigure[];
 }
 
@@ -32,9 +30,8 @@ export interface MeasuredRun {
   model: ModelRow;
   runtime: RuntimeRow;
   quantFormat: QuantFormatRow | null;
-  gpu: GpuRow | null;
-  /** The card as the runtime sees it; null where the source does not say which it was. */
-  device: Device | null;
+  /** The card as the runtime sees it; one of unknown capacity where the source does not say which it was. */
+  device: Device;
 }
 
 /** An estimate's figure beside the measured one. `error` is relative, estimated / measured - 1. */
