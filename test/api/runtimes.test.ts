@@ -226,6 +226,33 @@ describe("how the weights are known", () => {
     expect(memory.weights.bitsPerWeight).toBeLessThan(9.5);
     expect((await failure({ model: { slug: "qwen3-8b" }, quant: "checkpoint" })).argument).toEqual(["input", "quant"]);
   });
+
+  it("is refused where the config names a method that is not known, in each place that asks for it", async () => {
+    const huggingFaceConfig = {
+      architectures: ["LlamaForCausalLM"],
+      model_type: "llama",
+      hidden_size: 4096,
+      intermediate_size: 14_336,
+      num_attention_heads: 32,
+      num_hidden_layers: 32,
+      vocab_size: 32_000,
+      max_position_embeddings: 4096,
+      quantization_config: { quant_method: "no-such-method" },
+    };
+    const ask = (quant: string) => ({ model: { huggingFaceConfig }, quant });
+    const { data } = await server.query(
+      `query ($inputs: [EstimateInput!]!) {
+        estimates(inputs: $inputs) { __typename ... on EstimateFailure { message field } }
+      }`,
+      { inputs: [ask("bf16"), ask("checkpoint"), ask("checkpoint")] },
+    );
+    const [plain, ...refused] = data.estimates;
+    expect(plain).toEqual({ __typename: "Estimate" });
+    for (const [index, { message, field }] of refused.entries()) {
+      expect(message).toContain("no-such-method");
+      expect(field).toEqual(["inputs", String(index + 1), "model", "huggingFaceConfig", "quantization_config"]);
+    }
+  });
 });
 
 describe("evidence", () => {

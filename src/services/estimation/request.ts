@@ -8,6 +8,7 @@ import { parseConfigText } from "../../estimator/architecture/parse-config-text.
 import { MIB } from "../../estimator/byte-units.js";
 import type { ExtraConsumers } from "../../estimator/consumers/consumers.types.js";
 import type { CacheType, EstimateRequest } from "../../estimator/estimate.types.js";
+import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import type { QuantScheme } from "../../estimator/quantization/scheme.js";
 import { decodeGlobalId } from "../catalogue/global-ids.js";
 import { requireBySlug } from "../catalogue/suggestions.js";
@@ -69,8 +70,8 @@ export function resolveRequest(input: EstimateInput, path: ArgumentPath, catalog
 interface ResolvedModel {
   architecture: Architecture;
   row: ModelRow | null;
-  /** Storage that a pasted config names itself. */
-  checkpoint: (() => QuantScheme) | null;
+  /** Storage that a pasted config names itself, or what is wrong with it. */
+  checkpoint: QuantScheme | QuantizationError | null;
 }
 
 function resolveModel(ref: ModelRef, path: ArgumentPath, catalogue: Catalogue): ResolvedModel {
@@ -98,7 +99,10 @@ function storageOf(
   catalogue: Catalogue,
 ): Storage {
   if (quant !== CHECKPOINT) return resolveStorage(quant, file, row, path, catalogue);
-  if (checkpoint !== null) return { scheme: checkpoint(), file: null };
+  if (checkpoint instanceof QuantizationError) {
+    throw new BadUserInputError(checkpoint.message, [...path, "model", "huggingFaceConfig", "quantization_config"]);
+  }
+  if (checkpoint !== null) return { scheme: checkpoint, file: null };
   throw new BadUserInputError(
     `Only a pasted config says how its checkpoint is stored; name a quantization format instead of "${CHECKPOINT}".`,
     [...path, "quant"],
@@ -115,14 +119,10 @@ function readConfig(config: unknown, path: ArgumentPath): ResolvedModel {
   if (known) return known;
   try {
     const parsed = parseConfigText(text);
-    let scheme: QuantScheme | undefined;
     const model: ResolvedModel = {
       architecture: architectureFromConfig(parsed),
       row: null,
-      checkpoint: () => {
-        scheme ??= checkpointStorage(parsed, [...path, "quantization_config"]);
-        return scheme;
-      },
+      checkpoint: checkpointStorage(parsed),
     };
     if (readConfigs.size >= CONFIGS_KEPT) readConfigs.delete(readConfigs.keys().next().value ?? "");
     readConfigs.set(text, model);

@@ -2,11 +2,10 @@ import type { Catalogue } from "../../data/catalogue.js";
 import type { ModelFileRow, ModelRow, QuantFormatRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import type { Architecture } from "../../estimator/architecture/architecture.js";
+import { prepareModel } from "../../estimator/prepared-model.js";
 import { schemeFromConfig } from "../../estimator/quantization/checkpoint-scheme.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import type { QuantScheme } from "../../estimator/quantization/scheme.js";
-import { storeTensors } from "../../estimator/quantization/store-tensors.js";
-import { listTensors } from "../../estimator/tensors/list-tensors.js";
 import { filesOfModel } from "../catalogue/relations.js";
 import { requireBySlug } from "../catalogue/suggestions.js";
 import type { ArgumentPath } from "./types.js";
@@ -83,10 +82,7 @@ function schemeOfFile(file: ModelFileRow, { architecture }: ModelRow, scheme: Qu
 }
 
 function withPublishedSize(fileBytes: number, architecture: Architecture, scheme: QuantScheme): QuantScheme {
-  const bytes = storeTensors(architecture, listTensors(architecture), scheme).reduce(
-    (sum, stored) => sum + stored.bytes,
-    0,
-  );
+  const { bytes } = prepareModel(architecture, scheme).weights;
   const tokenizer = architecture.vocabularySize * TOKENIZER_BYTES_PER_TOKEN;
   const rest = fileBytes - bytes;
   return rest >= 0 && rest <= tokenizer
@@ -95,15 +91,14 @@ function withPublishedSize(fileBytes: number, architecture: Architecture, scheme
 }
 
 /**
- * The storage that a pasted config.json names in its quantization_config; 16 bits where it names none.
- *
- * @throws BadUserInputError for a method that is not known
+ * The storage that a pasted config.json names in its quantization_config, 16 bits where it names none; what is wrong
+ * with it, which matters only to those who ask for it.
  */
-export function checkpointStorage(config: unknown, path: ArgumentPath): QuantScheme {
+export function checkpointStorage(config: unknown): QuantScheme | QuantizationError {
   try {
     return schemeFromConfig(config) ?? SIXTEEN_BITS;
   } catch (error) {
-    if (error instanceof QuantizationError) throw new BadUserInputError(error.message, path);
+    if (error instanceof QuantizationError) return error;
     throw error;
   }
 }
