@@ -39,6 +39,11 @@ export class ConfigReader {
     return new ConfigReader(this.fields, this.path, this.fallback ? this.fallback.withFallback(last) : last);
   }
 
+  /** The same reader with `fields` in place of its own of the same names. */
+  withOverrides(fields: Readonly<Record<string, unknown>>): ConfigReader {
+    return new ConfigReader({ ...this.fields, ...fields }, this.path, this.fallback);
+  }
+
   /** The same reader, asking `other` for what is missing. */
   withFallback(other: ConfigReader): ConfigReader {
     return new ConfigReader(this.fields, this.path, this.fallback ? this.fallback.withFallback(other) : other);

@@ -1,9 +1,11 @@
+import { AFMOE_FAMILIES } from "./families/afmoe.js";
 import { BERT_FAMILIES } from "./families/bert.js";
 import { DEEPSEEK_FAMILIES } from "./families/deepseek.js";
 import { DEEPSEEK_V4_FAMILIES } from "./families/deepseek-v4.js";
 import { FUSED_FAMILIES } from "./families/fused.js";
 import { GEMMA_FAMILIES } from "./families/gemma.js";
 import { GLM_MOE_FAMILIES } from "./families/glm-moe.js";
+import { HUNYUAN_FAMILIES } from "./families/hunyuan.js";
 import { KIMI_LINEAR_FAMILIES } from "./families/kimi-linear.js";
 import { LAYER_NORM_FAMILIES } from "./families/layer-norm.js";
 import { LLAMA_FAMILIES } from "./families/llama.js";
@@ -25,6 +27,8 @@ const FAMILIES: readonly Family[] = [
   ...GEMMA_FAMILIES,
   ...MIXTURE_FAMILIES,
   ...GLM_MOE_FAMILIES,
+  ...HUNYUAN_FAMILIES,
+  ...AFMOE_FAMILIES,
   ...DEEPSEEK_FAMILIES,
   ...DEEPSEEK_V4_FAMILIES,
   ...QWEN_HYBRID_FAMILIES,

@@ -281,37 +281,55 @@ function gemma4Block(config: ConfigReader, index: number, window: Window | undef
   );
 }
 
-const GEMMA4: Family = {
-  modelTypes: ["gemma4", "gemma4_text"],
-  architectures: ["Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"],
-  defaults: {
-    vocab_size: 262144,
-    hidden_size: 2304,
-    intermediate_size: 9216,
-    num_hidden_layers: 30,
-    num_attention_heads: 8,
-    num_key_value_heads: 4,
-    max_position_embeddings: 131072,
-    sliding_window: 512,
-    hidden_size_per_layer_input: 256,
-    vocab_size_per_layer_input: 262144,
-  },
-  assumed: { global_head_dim: 512 },
-  describe: (config) => {
-    const windows = layerWindows(config, layerCountOf(config), { period: GEMMA4_PERIOD, full: "last" });
-    const perLayerWidth = config.optionalCount("hidden_size_per_layer_input") ?? 0;
-    const fullWidth = config.optionalSize("global_head_dim") ?? headDim(config).keyDim;
-    return describeDecoder(config, {
-      gguf: "gemma4",
-      tiedByDefault: true,
-      layer: (index) => gemma4Block(config, index, windows[index]),
-      tensors: [
-        ropeFactorTable("rope_freqs", fullWidth / 2),
-        ...(perLayerWidth > 0 ? perLayerEmbeddings(config, perLayerWidth) : []),
-      ],
-    });
-  },
+const GEMMA4_DEFAULTS = {
+  vocab_size: 262144,
+  hidden_size: 2304,
+  intermediate_size: 9216,
+  num_hidden_layers: 30,
+  num_attention_heads: 8,
+  num_key_value_heads: 4,
+  max_position_embeddings: 131072,
+  sliding_window: 512,
+  hidden_size_per_layer_input: 256,
+  vocab_size_per_layer_input: 262144,
 };
+
+/** Gemma 4 without towers of its own for images and sound ("unified", 12B): no per-layer embeddings. */
+const GEMMA4_UNIFIED_DEFAULTS = {
+  ...GEMMA4_DEFAULTS,
+  max_position_embeddings: 262144,
+  sliding_window: 1024,
+  hidden_size_per_layer_input: 0,
+};
+
+function gemma4(modelTypes: string[], architectures: string[], defaults: Family["defaults"]): Family {
+  return {
+    modelTypes,
+    architectures,
+    ...(defaults ? { defaults } : {}),
+    assumed: { global_head_dim: 512 },
+    describe: (config) => {
+      const layers = layerCountOf(config);
+      // transformers makes the last layer a full one, whatever the pattern says.
+      const windows = layerWindows(
+        config,
+        layers,
+        (index) => index === layers - 1 || (index + 1) % GEMMA4_PERIOD === 0,
+      );
+      const perLayerWidth = config.optionalCount("hidden_size_per_layer_input") ?? 0;
+      const fullWidth = config.optionalSize("global_head_dim") ?? headDim(config).keyDim;
+      return describeDecoder(config, {
+        gguf: "gemma4",
+        tiedByDefault: true,
+        layer: (index) => gemma4Block(config, index, windows[index]),
+        tensors: [
+          ropeFactorTable("rope_freqs", fullWidth / 2),
+          ...(perLayerWidth > 0 ? perLayerEmbeddings(config, perLayerWidth) : []),
+        ],
+      });
+    },
+  };
+}
 
 export const GEMMA_FAMILIES: readonly Family[] = [
   gemma(
@@ -333,5 +351,10 @@ export const GEMMA_FAMILIES: readonly Family[] = [
     GEMMA3_DEFAULTS,
   ),
   GEMMA3N,
-  GEMMA4,
+  gemma4(["gemma4", "gemma4_text"], ["Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"], GEMMA4_DEFAULTS),
+  gemma4(
+    ["gemma4_unified", "gemma4_unified_text"],
+    ["Gemma4UnifiedForConditionalGeneration", "Gemma4UnifiedForCausalLM"],
+    GEMMA4_UNIFIED_DEFAULTS,
+  ),
 ];

@@ -85,18 +85,24 @@ export const LAYER_NORM_FAMILIES: readonly Family[] = [
         : config.flag("multi_query", true)
           ? 1
           : heads;
-      const normsPerLayer = config.optionalSize("num_ln_in_parallel_attn") ?? (isNew ? 2 : 1);
+      const isParallel = config.flag("parallel_attn", true);
+      const normsPerLayer = config.optionalSize("num_ln_in_parallel_attn") ?? (isNew || !isParallel ? 2 : 1);
+      const size = config.optionalSize("ffn_hidden_size", "intermediate_size") ?? 4 * hiddenSize;
+      const hasBias = config.flag("bias", false);
+      const isRotated = !config.flag("alibi", false);
       const block = joinParts(
         norms(hiddenSize, normsPerLayer === 2 ? ["attn_norm", "attn_norm_2"] : ["attn_norm"], true),
-        groupedAttention(config, { shape: { fusedQkv: true, kvHeads } }),
-        feedForward(config, {
-          size: config.optionalSize("ffn_hidden_size", "intermediate_size") ?? 4 * hiddenSize,
-          gated: false,
+        groupedAttention(config, {
+          shape: { fusedQkv: true, kvHeads },
+          biases: hasBias ? ["q", "k", "v", "o"] : [],
         }),
+        feedForward(config, { size, gated: false }),
+        hasBias ? feedForwardBiases(size, hiddenSize, false) : {},
       );
       return describeDecoder(config, {
-        gguf: "falcon",
-        tiedByDefault: false,
+        // llama.cpp builds the parallel, rotated layers only.
+        gguf: isParallel && isRotated ? "falcon" : null,
+        tiedByDefault: !isParallel,
         outputNormBias: true,
         layer: () => block,
         contextLength: config.optionalSize("max_position_embeddings") ?? 2048,

@@ -25,7 +25,7 @@ import { QWEN3_ASSUMED } from "./qwen.js";
 
 /*
  * Mixtures of experts with grouped-query attention in every layer: Mixtral, Qwen MoE, gpt-oss, Llama 4, MiniMax,
- * ERNIE 4.5, Hunyuan, Ling. (Those with prediction blocks or per-layer head counts have files of their own.)
+ * ERNIE 4.5, Ling. (Those with prediction blocks or per-layer head counts have files of their own.)
  */
 
 interface MixtureTraits {
@@ -444,15 +444,6 @@ export const MIXTURE_FAMILIES: readonly Family[] = [
       routerScoreBias: config.flag("moe_use_aux_free", true),
       shared: sharedExperts(config, "moe_num_shared_experts"),
     }),
-  }),
-  mixture(["hunyuan_v1_moe", "hunyuan"], ["HunYuanMoEV1ForCausalLM"], {
-    gguf: "hunyuan-moe",
-    attention: (config) => ({ queryKeyNorm: config.flag("use_qk_norm", true) ? "head" : undefined }),
-    experts: (config) => {
-      const size = config.optionalSize("moe_intermediate_size") ?? intermediateSizeOf(config);
-      const shared = config.optionalCount("num_shared_expert") ?? 0;
-      return { size, shared: shared > 0 ? { size: shared * size, gated: true } : undefined };
-    },
   }),
   mixture(["deepseek"], ["DeepseekForCausalLM"], {
     gguf: "deepseek",

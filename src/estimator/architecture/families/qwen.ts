@@ -117,7 +117,6 @@ const QWEN1: Family = {
 
 export const QWEN_FAMILIES: readonly Family[] = [
   QWEN1,
-  qwen(["hunyuan_v1_dense"], ["HunYuanDenseV1ForCausalLM"], { gguf: "hunyuan-dense", attention: qwen3Attention }),
   qwen(["qwen2"], ["Qwen2ForCausalLM", "Qwen2Model"], { gguf: "qwen2", attention: qwen2Attention }, QWEN2_DEFAULTS),
   qwen(
     ["mimo"],

@@ -400,11 +400,17 @@ const MAMBA2: Family = {
   },
 };
 
-/** LFM2's width of the feed forward where `block_auto_adjust_ff_dim` shrinks the stated one to two thirds. */
+/** LFM2's feed-forward widths are rounded up to a multiple of this. */
+const LFM2_WIDTH_MULTIPLE = 256;
+
+/**
+ * LFM2's width of the feed forward: `block_auto_adjust_ff_dim` shrinks the stated one to two thirds, which dense
+ * models do unless their config says otherwise.
+ */
 function lfm2Width(config: ConfigReader): number {
   const stated = config.size("block_ff_dim", "intermediate_size");
-  if (!config.flag("block_auto_adjust_ff_dim", false)) return stated;
-  const multiple = config.optionalSize("block_multiple_of") ?? 1;
+  if (!config.flag("block_auto_adjust_ff_dim", expertCountOf(config) === 0)) return stated;
+  const multiple = config.optionalSize("block_multiple_of") ?? LFM2_WIDTH_MULTIPLE;
   const factor = config.optionalNumber("block_ffn_dim_multiplier") ?? 1;
   const adjusted = Math.floor(factor * Math.floor((2 * stated) / 3));
   return multiple * Math.ceil(adjusted / multiple);

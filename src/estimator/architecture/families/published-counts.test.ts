@@ -1,0 +1,182 @@
+import { describe, expect, it } from "vitest";
+import { countParameters } from "../../tensors/count-parameters.js";
+import { architectureFromConfig } from "../from-config.js";
+
+/*
+ * Configs with the fields that shape a model, against the parameter counts on the models' Hugging Face pages
+ * (safetensors, prediction blocks included). They state what their publishers' files state and nothing more.
+ */
+
+type Config = Record<string, unknown>;
+
+const TRINITY_NANO: Config = {
+  model_type: "afmoe",
+  architectures: ["AfmoeForCausalLM"],
+  dtype: "bfloat16",
+  global_attn_every_n_layers: 4,
+  head_dim: 128,
+  hidden_size: 1024,
+  intermediate_size: 3072,
+  max_position_embeddings: 131072,
+  moe_intermediate_size: 256,
+  num_attention_heads: 8,
+  num_dense_layers: 2,
+  num_experts: 128,
+  num_experts_per_tok: 8,
+  num_hidden_layers: 56,
+  num_key_value_heads: 2,
+  num_shared_experts: 1,
+  rope_scaling: null,
+  sliding_window: 2048,
+  tie_word_embeddings: false,
+  vocab_size: 200192,
+};
+
+const MODELS: [name: string, parameters: number, config: Config][] = [
+  ["arcee-ai/Trinity-Nano-Preview", 6_120_003_328, TRINITY_NANO],
+  [
+    "arcee-ai/Trinity-Large-Thinking",
+    398_635_286_016,
+    {
+      ...TRINITY_NANO,
+      hidden_size: 3072,
+      intermediate_size: 12288,
+      moe_intermediate_size: 3072,
+      num_attention_heads: 48,
+      num_dense_layers: 6,
+      num_experts: 256,
+      num_experts_per_tok: 4,
+      num_hidden_layers: 60,
+      num_key_value_heads: 8,
+      sliding_window: 4096,
+    },
+  ],
+  [
+    "tencent/Hy3-preview",
+    298_786_155_776,
+    {
+      model_type: "hy_v3",
+      architectures: ["HYV3ForCausalLM"],
+      first_k_dense_replace: 1,
+      head_dim: 128,
+      hidden_size: 4096,
+      intermediate_size: 13312,
+      max_position_embeddings: 262144,
+      moe_intermediate_size: 1536,
+      num_attention_heads: 64,
+      num_experts: 192,
+      num_experts_per_tok: 8,
+      num_hidden_layers: 80,
+      num_key_value_heads: 8,
+      num_nextn_predict_layers: 1,
+      num_shared_experts: 1,
+      vocab_size: 120832,
+    },
+  ],
+  [
+    "LiquidAI/LFM2.5-350M",
+    354_483_968,
+    {
+      model_type: "lfm2",
+      architectures: ["Lfm2ForCausalLM"],
+      full_attn_idxs: [2, 5, 8, 10, 12, 14],
+      hidden_size: 1024,
+      intermediate_size: 6656,
+      max_position_embeddings: 128000,
+      num_attention_heads: 16,
+      num_hidden_layers: 16,
+      num_key_value_heads: 8,
+      vocab_size: 65536,
+    },
+  ],
+  [
+    "tiiuae/falcon-rw-1b",
+    1_311_625_216,
+    {
+      model_type: "falcon",
+      architectures: ["FalconForCausalLM"],
+      alibi: true,
+      bias: true,
+      hidden_size: 2048,
+      multi_query: false,
+      new_decoder_architecture: false,
+      num_attention_heads: 32,
+      num_hidden_layers: 24,
+      parallel_attn: false,
+      vocab_size: 50304,
+    },
+  ],
+];
+
+const countOf = (config: Config): number => {
+  const { total, nextTokenPrediction, encoders } = countParameters(architectureFromConfig(config));
+  return total + nextTokenPrediction + encoders;
+};
+
+describe("parameters of published models", () => {
+  it.each(MODELS)("%s: %d", (_, parameters, config) => {
+    expect(countOf(config)).toBe(parameters);
+  });
+
+  it("Gemma 4 12B is the same by gemma4's and by gemma4_unified's names", () => {
+    const text = {
+      attention_k_eq_v: true,
+      hidden_size: 3840,
+      intermediate_size: 15360,
+      num_attention_heads: 16,
+      num_global_key_value_heads: 1,
+      num_hidden_layers: 48,
+      num_key_value_heads: 8,
+    };
+    const unified = architectureFromConfig({
+      model_type: "gemma4_unified",
+      text_config: { model_type: "gemma4_unified_text", ...text },
+    });
+    const plain = architectureFromConfig({
+      model_type: "gemma4",
+      text_config: { model_type: "gemma4_text", ...text, hidden_size_per_layer_input: 0, sliding_window: 1024 },
+    });
+    expect(unified.blocks).toEqual(plain.blocks);
+    expect(countParameters(unified).total).toBe(11_907_350_320);
+  });
+
+  it("Gemma 4's last layer is full where the pattern ends elsewhere", () => {
+    const { layers } = architectureFromConfig({
+      model_type: "gemma4",
+      text_config: { model_type: "gemma4_text", num_hidden_layers: 8 },
+    });
+    expect(layers.map((layer) => layer.startsWith("full"))).toEqual([0, 0, 0, 0, 0, 1, 0, 1].map(Boolean));
+  });
+
+  it("Hunyuan-Large's every second layer reads the cache of the one before", () => {
+    const config = {
+      model_type: "hunyuan",
+      architectures: ["HunYuanForCausalLM"],
+      attention_head_dim: 128,
+      cla_share_factor: 2,
+      hidden_size: 6400,
+      intermediate_size: 18304,
+      max_position_embeddings: 131072,
+      moe_topk: 1,
+      num_attention_heads: 80,
+      num_experts: 16,
+      num_hidden_layers: 64,
+      num_key_value_heads: 8,
+      num_shared_expert: [...new Array(64).fill(1)],
+      tie_word_embeddings: true,
+      use_cla: true,
+      vocab_size: 129024,
+    };
+    const architecture = architectureFromConfig(config);
+    const sharing = architecture.layers.filter((name) => {
+      const attention = architecture.blocks[name]?.attention;
+      return attention?.kind === "grouped" && attention.sharesCache;
+    });
+    expect(sharing).toHaveLength(32);
+    // "389B" in the technical report (arXiv 2411.02265).
+    expect(countOf(config) / 389e9).toBeCloseTo(1, 2);
+    expect(() => countOf({ ...config, num_shared_expert: [1, 2, ...new Array(62).fill(1)] })).toThrow(
+      "num_shared_expert differs between layers",
+    );
+  });
+});
