@@ -216,6 +216,8 @@ export interface KimiDeltaAttention {
   convKernel: number;
   /** The output gate is one full matrix `attn_gate` instead of two low-rank ones (Kimi-K3). */
   fullRankGate?: boolean;
+  /** The decay is one full matrix `ssm_f_a` instead of two low-rank ones (Ling 3). */
+  fullRankDecay?: boolean;
 }
 export interface Mamba1 {
   kind: "mamba1";

@@ -1,4 +1,5 @@
 import { AFMOE_FAMILIES } from "./families/afmoe.js";
+import { BAILING_HYBRID_FAMILIES } from "./families/bailing-hybrid.js";
 import { BERT_FAMILIES } from "./families/bert.js";
 import { DEEPSEEK_FAMILIES } from "./families/deepseek.js";
 import { DEEPSEEK_V4_FAMILIES } from "./families/deepseek-v4.js";
@@ -9,11 +10,13 @@ import { HUNYUAN_FAMILIES } from "./families/hunyuan.js";
 import { KIMI_LINEAR_FAMILIES } from "./families/kimi-linear.js";
 import { LAYER_NORM_FAMILIES } from "./families/layer-norm.js";
 import { LLAMA_FAMILIES } from "./families/llama.js";
+import { LONGCAT_FAMILIES } from "./families/longcat.js";
 import { MIXTURE_FAMILIES } from "./families/mixture.js";
 import { NEMOTRON_NAS_FAMILIES } from "./families/nemotron-nas.js";
 import { OLMO_FAMILIES } from "./families/olmo.js";
 import { QWEN_FAMILIES } from "./families/qwen.js";
 import { QWEN_HYBRID_FAMILIES } from "./families/qwen-hybrid.js";
+import { SAMBAY_FAMILIES } from "./families/sambay.js";
 import { STATE_SPACE_FAMILIES } from "./families/state-space.js";
 import type { Family } from "./family.js";
 
@@ -31,9 +34,12 @@ const FAMILIES: readonly Family[] = [
   ...AFMOE_FAMILIES,
   ...DEEPSEEK_FAMILIES,
   ...DEEPSEEK_V4_FAMILIES,
+  ...LONGCAT_FAMILIES,
+  ...BAILING_HYBRID_FAMILIES,
   ...QWEN_HYBRID_FAMILIES,
   ...KIMI_LINEAR_FAMILIES,
   ...STATE_SPACE_FAMILIES,
+  ...SAMBAY_FAMILIES,
   ...NEMOTRON_NAS_FAMILIES,
   ...BERT_FAMILIES,
 ];

@@ -62,7 +62,7 @@ const RECURRENT_FIELDS: Record<string, PartFields> = {
     sizes: ["keyHeads", "keyDim", "valueHeads", "valueDim", "convKernel"],
     flags: ["fusedRates"],
   },
-  "kimi-delta-attention": { sizes: ["heads", "headDim", "convKernel"], flags: ["fullRankGate"] },
+  "kimi-delta-attention": { sizes: ["heads", "headDim", "convKernel"], flags: ["fullRankGate", "fullRankDecay"] },
   mamba1: { sizes: ["innerSize", "stateSize", "timeStepRank", "convKernel"], flags: ["normed"] },
   mamba2: { sizes: ["innerSize", "stateSize", "heads", "groups", "convKernel"], flags: ["convBias", "normed"] },
   "short-convolution": { sizes: ["convKernel"] },

@@ -244,8 +244,9 @@ function recurrentTensors(recurrent: Recurrent, hiddenSize: number): PlainTensor
           matrix(`attn_${part}`, hiddenSize, width, "RECURRENT"),
           matrix(`ssm_conv1d_${part}`, convKernel, width, "RECURRENT"),
         ]),
-        matrix("ssm_f_a", hiddenSize, headDim, "RECURRENT"),
-        matrix("ssm_f_b", headDim, width, "RECURRENT"),
+        ...(recurrent.fullRankDecay
+          ? [matrix("ssm_f_a", hiddenSize, width, "RECURRENT")]
+          : [matrix("ssm_f_a", hiddenSize, headDim, "RECURRENT"), matrix("ssm_f_b", headDim, width, "RECURRENT")]),
         matrix("ssm_beta", hiddenSize, heads, "RECURRENT"),
         table("ssm_a", [1, heads], "RECURRENT"),
         vector("ssm_dt.bias", width, "RECURRENT"),

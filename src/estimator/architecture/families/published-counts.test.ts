@@ -32,6 +32,57 @@ const TRINITY_NANO: Config = {
   vocab_size: 200192,
 };
 
+const PHI4_FLASH: Config = {
+  model_type: "phi4flash",
+  architectures: ["Phi4FlashForCausalLM"],
+  hidden_size: 2560,
+  intermediate_size: 10240,
+  max_position_embeddings: 262144,
+  mb_per_layer: 2,
+  num_attention_heads: 40,
+  num_hidden_layers: 32,
+  num_key_value_heads: 20,
+  sliding_window: 512,
+  tie_word_embeddings: true,
+  vocab_size: 200064,
+};
+
+const RING_2_5: Config = {
+  model_type: "bailing_hybrid",
+  architectures: ["BailingMoeV2_5ForCausalLM"],
+  first_k_dense_replace: 4,
+  head_dim: 128,
+  hidden_size: 8192,
+  intermediate_size: 18432,
+  kv_lora_rank: 512,
+  layer_group_size: 8,
+  max_position_embeddings: 131072,
+  moe_intermediate_size: 2048,
+  num_attention_heads: 64,
+  num_experts: 256,
+  num_experts_per_tok: 8,
+  num_hidden_layers: 80,
+  num_key_value_heads: 64,
+  num_shared_experts: 1,
+  q_lora_rank: 1536,
+  vocab_size: 157184,
+};
+
+/** Names of what mixes tokens in each layer. */
+function mixers(config: Config): Record<string, number> {
+  const { blocks, layers } = architectureFromConfig(config);
+  const found: Record<string, number> = {};
+  for (const name of layers) {
+    const { attention, recurrent } = blocks[name] ?? {};
+    const grouped = attention?.kind === "grouped" ? attention : undefined;
+    const kind = grouped?.sharesCache
+      ? "shared"
+      : (grouped?.window?.kind ?? attention?.kind ?? recurrent?.kind ?? "stateless");
+    found[kind] = (found[kind] ?? 0) + 1;
+  }
+  return found;
+}
+
 const MODELS: [name: string, parameters: number, config: Config][] = [
   ["arcee-ai/Trinity-Nano-Preview", 6_120_003_328, TRINITY_NANO],
   [
@@ -106,6 +157,34 @@ const MODELS: [name: string, parameters: number, config: Config][] = [
       vocab_size: 50304,
     },
   ],
+  [
+    "microsoft/Phi-4-mini-flash-reasoning (bytes of its index, 741,376 of the values in 32 bits)",
+    7_706_608_640 / 2 - 741_376,
+    PHI4_FLASH,
+  ],
+  [
+    "meituan-longcat/LongCat-Flash-Chat",
+    561_862_880_256,
+    {
+      model_type: "longcat_flash",
+      architectures: ["LongcatFlashForCausalLM"],
+      expert_ffn_hidden_size: 2048,
+      ffn_hidden_size: 12288,
+      hidden_size: 6144,
+      kv_lora_rank: 512,
+      max_position_embeddings: 131072,
+      moe_topk: 12,
+      n_routed_experts: 512,
+      num_attention_heads: 64,
+      num_layers: 28,
+      q_lora_rank: 1536,
+      qk_nope_head_dim: 128,
+      qk_rope_head_dim: 64,
+      v_head_dim: 128,
+      vocab_size: 131072,
+      zero_expert_num: 256,
+    },
+  ],
 ];
 
 const countOf = (config: Config): number => {
@@ -146,6 +225,29 @@ describe("parameters of published models", () => {
       text_config: { model_type: "gemma4_text", num_hidden_layers: 8 },
     });
     expect(layers.map((layer) => layer.startsWith("full"))).toEqual([0, 0, 0, 0, 0, 1, 0, 1].map(Boolean));
+  });
+
+  it("Phi-4-mini-flash caches in nine layers of attention, eight of them windows, and keeps nine states", () => {
+    const expected = { mamba1: 9, sliding: 8, grouped: 1, stateless: 7, shared: 7 };
+    expect(mixers(PHI4_FLASH)).toEqual(expected);
+    const listed = Array.from({ length: 32 }, (_, index) => (index < 16 && index % 2 === 1 ? 512 : null));
+    expect(mixers({ ...PHI4_FLASH, sliding_window: listed })).toEqual(expected);
+    expect(() => mixers({ ...PHI4_FLASH, sliding_window: [null] })).toThrow("sliding_window names no window");
+  });
+
+  it("LongCat's layers have two attention blocks each, by transformers' count of layers as well", () => {
+    const config = MODELS.find(([name]) => name.includes("LongCat"))?.[2] ?? {};
+    expect(mixers(config)).toEqual({ latent: 56 });
+    expect(mixers({ ...config, num_hidden_layers: 56 })).toEqual({ latent: 56 });
+    const { num_layers, ...byOneName } = config;
+    expect(mixers({ ...byOneName, num_hidden_layers: num_layers })).toEqual({ latent: 56 });
+  });
+
+  it("Ring 2.5 has latent attention in every eighth layer, Ling 3 delta attention elsewhere", () => {
+    expect(mixers(RING_2_5)).toEqual({ lightning: 70, latent: 10 });
+    expect(countOf(RING_2_5) / 1_012_474_606_720).toBeCloseTo(1, 3);
+    expect(mixers({ ...RING_2_5, num_hidden_layers: 82 })).toEqual({ lightning: 70, latent: 12 });
+    expect(mixers({ ...RING_2_5, short_conv_kernel_size: 4 })).toEqual({ "kimi-delta-attention": 70, latent: 10 });
   });
 
   it("Hunyuan-Large's every second layer reads the cache of the one before", () => {
