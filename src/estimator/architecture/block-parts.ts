@@ -16,7 +16,7 @@ export function joinParts(...parts: BlockPart[]): Block {
   return Object.assign({}, ...parts, { tensors: parts.flatMap((part) => part.tensors ?? []) });
 }
 
-export const hiddenSizeOf = (config: ConfigReader): number => config.size("hidden_size", "n_embd", "d_model");
+export const hiddenSizeOf = (config: ConfigReader): number => config.size("hidden_size", "n_embd", "d_model", "dim");
 
 /** Query heads. */
 export const headsOf = (config: ConfigReader): number =>
@@ -134,7 +134,7 @@ export function feedForward(config: ConfigReader, options: Partial<FeedForward> 
 }
 
 export const intermediateSizeOf = (config: ConfigReader): number =>
-  config.size("intermediate_size", "ffn_hidden_size", "n_inner");
+  config.size("intermediate_size", "ffn_hidden_size", "n_inner", "hidden_dim");
 
 /** Biases of a dense feed forward. */
 export function feedForwardBiases(width: number, hiddenSize: number, gated: boolean): BlockPart {

@@ -1,26 +1,34 @@
 import type { Architecture, Block, PlainTensor } from "../architecture.js";
 import {
   type BlockPart,
+  expertCountOf,
   feedForward,
   feedForwardBiases,
   groupedAttention,
+  headsOf,
   hiddenSizeOf,
   intermediateSizeOf,
   joinParts,
   norms,
   normTensors,
   plain,
+  routedExperts,
 } from "../block-parts.js";
 import type { ConfigReader } from "../config-reader.js";
-import { contextLengthOf, describeDecoder } from "../decoder.js";
+import { contextLengthOf, describeDecoder, layerCountOf, vocabularySizeOf } from "../decoder.js";
 import type { Family } from "../family.js";
 
-/* Encoders: BERT, RoBERTa, XLM-RoBERTa, nomic-bert, ModernBERT. They cache nothing. */
+/* Encoders: BERT and its kin, nomic-bert, GTE, ModernBERT. They cache nothing. */
 
 interface BertTraits {
-  gguf: string;
+  /** Null where llama.cpp does not load the family. */
+  gguf: string | null;
   /** First positions that stand for padding and are cut off in GGUF files (RoBERTa: padding id + 1). */
   unusedPositions: number;
+  /** False where a bare model has no pooler (DistilBERT). */
+  hasPooler?: boolean;
+  /** Tensors outside the blocks beside those of all encoders. */
+  tensors?: (config: ConfigReader) => PlainTensor[];
 }
 
 /** Embeddings besides the words': positions, segments, and their norm. */
@@ -34,11 +42,13 @@ function embeddingTensors(config: ConfigReader, positions: number): PlainTensor[
   ];
 }
 
+const classifies = (config: ConfigReader): boolean =>
+  config.optionalTexts("architectures")?.some((name) => name.endsWith("ForSequenceClassification")) === true;
+
 /** A dense layer and a projection onto the labels, where the model classifies; else BERT's pooler, left out of GGUF. */
 function headTensors(config: ConfigReader): PlainTensor[] {
   const hiddenSize = hiddenSizeOf(config);
-  const classifies = config.optionalTexts("architectures")?.some((name) => name.endsWith("ForSequenceClassification"));
-  if (classifies) {
+  if (classifies(config)) {
     const labels = config.optionalSize("num_labels") ?? labelCount(config);
     return [
       plain("cls.weight", [hiddenSize, hiddenSize], "OTHER"),
@@ -64,23 +74,62 @@ function bertBlock(config: ConfigReader): Block {
   return joinParts(
     groupedAttention(config, { biases: ["q", "k", "v", "o"], shape: { uncached: true } }),
     norms(hiddenSize, ["attn_output_norm", "layer_output_norm"], true),
-    ...(isJina(config)
+    ...(positionKind(config) === "alibi"
       ? [feedForward(config), { tensors: [plain("ffn_down.bias", [hiddenSize], "FEED_FORWARD")] }]
       : [feedForward(config, { gated: false }), feedForwardBiases(intermediateSizeOf(config), hiddenSize, false)]),
   );
 }
 
-/** Jina's embedders of the second generation: BERT with a gated feed forward and without a table of positions. */
-const isJina = (config: ConfigReader): boolean => config.optionalText("position_embedding_type") === "alibi";
+/**
+ * How positions are told apart. Jina's embedders have no table of them: the second generation biases the scores and
+ * has a gated feed forward, the third rotates.
+ */
+function positionKind(config: ConfigReader): "absolute" | "alibi" | "rotary" {
+  const kind = config.optionalText("position_embedding_type");
+  return kind === "alibi" || kind === "rotary" ? kind : "absolute";
+}
+
+/** What llama.cpp calls Jina's generations. */
+const JINA_GGUF = { alibi: "jina-bert-v2", rotary: "jina-bert-v3" } as const;
+
+/**
+ * Low-rank adapters, one for each task, on every matrix and on the embeddings (jina-embeddings-v3). Converters merge
+ * one or leave them out.
+ */
+function taskAdapters(config: ConfigReader): PlainTensor[] {
+  const tasks = config.optionalListLength("lora_adaptations") ?? 0;
+  if (tasks === 0) return [];
+  const width = hiddenSizeOf(config);
+  const size = intermediateSizeOf(config);
+  const perLayer = width + 3 * width + 2 * width + 2 * (width + size);
+  const embeddings = vocabularySizeOf(config) + width + (config.optionalCount("type_vocab_size") ?? 0) + width;
+  const sides = layerCountOf(config) * perLayer + embeddings + 2 * width;
+  const parameters = tasks * config.size("lora_rank") * sides;
+  return [{ ...plain("adapters.weight", [parameters], "OTHER"), isLeftOutOfGguf: true }];
+}
+
+/** MPNet's biases by distance, shared by all layers. */
+const relativeBiases = (config: ConfigReader): PlainTensor[] => [
+  plain(
+    "relative_attention_bias.weight",
+    [headsOf(config), config.size("relative_attention_num_buckets")],
+    "ATTENTION",
+  ),
+];
 
 /** An encoder: no output matrix, no final norm. */
-function describeEncoder(config: ConfigReader, traits: BertTraits, block: Block, tensors: PlainTensor[]): Architecture {
+function describeEncoder(
+  config: ConfigReader,
+  traits: BertTraits,
+  block: Block | ((index: number) => Block),
+  tensors: PlainTensor[],
+): Architecture {
   return {
     ...describeDecoder(config, {
       gguf: traits.gguf,
       tiedByDefault: true,
       hasFinalNorm: false,
-      layer: () => block,
+      layer: typeof block === "function" ? block : () => block,
       contextLength: contextLengthOf(config) - traits.unusedPositions,
       tensors,
     }),
@@ -95,17 +144,24 @@ function bert(modelTypes: string[], architectures: string[], traits: BertTraits)
     describe: (config) => {
       const positions = contextLengthOf(config) - traits.unusedPositions;
       if (positions < 1) throw config.invalid("max_position_embeddings", `leaves no position for a token`);
-      const own = isJina(config) ? { ...traits, gguf: "jina-bert-v2" } : traits;
+      const kind = positionKind(config);
+      const own = { ...traits, gguf: kind === "absolute" ? traits.gguf : JINA_GGUF[kind] };
       return describeEncoder(config, own, bertBlock(config), [
-        ...embeddingTensors(config, isJina(config) ? 0 : positions),
-        ...headTensors(config),
+        ...embeddingTensors(config, kind === "absolute" ? positions : 0),
+        ...(traits.hasPooler === false && !classifies(config) ? [] : headTensors(config)),
+        ...taskAdapters(config),
+        ...(traits.tensors?.(config) ?? []),
       ]);
     },
   };
 }
 
-/** Rotated positions, one QKV matrix, a gated feed forward, no biases unless the config asks for them. */
-function nomicBlock(config: ConfigReader): Block {
+/** Layers per layer with experts in nomic-bert's second generation, the last of each; no experts if 0. */
+const mixtureEvery = (config: ConfigReader): number =>
+  expertCountOf(config) > 1 ? (config.optionalCount("moe_every_n_layers") ?? 0) : 0;
+
+/** Rotated positions, one QKV matrix, a gated feed forward or experts, biases where the config asks for them. */
+function nomicBlock(config: ConfigReader, isMixture: boolean): Block {
   const hiddenSize = hiddenSizeOf(config);
   const size = config.size("n_inner", "intermediate_size");
   const gated = /glu/i.test(config.optionalText("activation_function") ?? "swiglu");
@@ -115,8 +171,8 @@ function nomicBlock(config: ConfigReader): Block {
       shape: { fusedQkv: true, uncached: true },
     }),
     norms(hiddenSize, ["attn_output_norm", "layer_output_norm"], true),
-    feedForward(config, { size, gated }),
-    config.flag("mlp_fc1_bias", false) ? feedForwardBiases(size, hiddenSize, gated) : {},
+    isMixture ? routedExperts(config, { size, gated }) : feedForward(config, { size, gated }),
+    !isMixture && config.flag("mlp_fc1_bias", false) ? feedForwardBiases(size, hiddenSize, gated) : {},
   ];
   return joinParts(...parts);
 }
@@ -134,13 +190,40 @@ export const BERT_FAMILIES: readonly Family[] = [
   {
     modelTypes: ["nomic_bert"],
     architectures: ["NomicBertModel"],
-    describe: (config) =>
-      describeEncoder(
+    describe: (config) => {
+      const every = mixtureEvery(config);
+      return describeEncoder(
         config,
-        { gguf: "nomic-bert", unusedPositions: 0 },
-        nomicBlock(config),
+        { gguf: every > 0 ? "nomic-bert-moe" : "nomic-bert", unusedPositions: 0 },
+        (index) => nomicBlock(config, every > 0 && (index + 1) % every === 0),
         embeddingTensors(config, 0),
-      ),
+      );
+    },
+  },
+  bert(["distilbert"], ["DistilBertModel", "DistilBertForMaskedLM", "DistilBertForSequenceClassification"], {
+    gguf: "bert",
+    unusedPositions: 0,
+    hasPooler: false,
+  }),
+  bert(["mpnet"], ["MPNetModel", "MPNetForMaskedLM"], { gguf: null, unusedPositions: 2, tensors: relativeBiases }),
+  {
+    // GTE: biases of the attention and of the down projection, gate and up together.
+    modelTypes: ["new"],
+    architectures: ["NewModel", "NewForMaskedLM", "NewForSequenceClassification"],
+    describe: (config) => {
+      const hiddenSize = hiddenSizeOf(config);
+      const isRotated = config.optionalText("position_embedding_type") !== "absolute";
+      const block = joinParts(
+        groupedAttention(config, { biases: ["q", "k", "v", "o"], shape: { fusedQkv: true, uncached: true } }),
+        norms(hiddenSize, ["attn_output_norm", "layer_output_norm"], true),
+        feedForward(config, { fusedGateUp: true }),
+        { tensors: [plain("ffn_down.bias", [hiddenSize], "FEED_FORWARD")] },
+      );
+      return describeEncoder(config, { gguf: null, unusedPositions: 0 }, block, [
+        ...embeddingTensors(config, isRotated ? 0 : contextLengthOf(config)),
+        ...(classifies(config) ? headTensors(config) : []),
+      ]);
+    },
   },
   {
     modelTypes: ["modernbert"],

@@ -1,4 +1,4 @@
-import type { Block } from "../architecture.js";
+import type { Block, PlainTensor } from "../architecture.js";
 import {
   assertDense,
   attentionBiases,
@@ -9,6 +9,7 @@ import {
   intermediateSizeOf,
   joinParts,
   norms,
+  normTensors,
   plain,
 } from "../block-parts.js";
 import type { ConfigReader } from "../config-reader.js";
@@ -152,6 +153,53 @@ const INTERNLM3: Family = {
   },
 };
 
+/**
+ * NV-Embed: Mistral that attends both ways and caches nothing, behind it a cross attention to learned latents.
+ * llama.cpp does not load it.
+ */
+const NV_EMBED: Family = {
+  modelTypes: ["bidir_mistral"],
+  architectures: [],
+  defaults: MISTRAL_DEFAULTS,
+  describe: (config) => {
+    assertDense(config);
+    const hiddenSize = hiddenSizeOf(config);
+    const block = joinParts(
+      norms(hiddenSize, ["attn_norm", "ffn_norm"]),
+      groupedAttention(config, { shape: { uncached: true } }),
+      feedForward(config),
+    );
+    const pooling = config.optionalObject("latent_attention_config");
+    return {
+      ...describeDecoder(config, {
+        gguf: null,
+        tiedByDefault: false,
+        layer: () => block,
+        tensors: pooling ? latentPooling(pooling, hiddenSize) : [],
+      }),
+      hasOutput: false,
+    };
+  },
+};
+
+/** NV-Embed's pooling: attention over latents and a gated feed forward, each behind norms. */
+function latentPooling(config: ConfigReader, hiddenSize: number): PlainTensor[] {
+  const width = config.optionalSize("latent_dim", "hidden_dim") ?? hiddenSize;
+  const inner = config.size("num_cross_heads") * config.size("cross_dim_head");
+  const size = width * (config.optionalSize("mult") ?? 4);
+  return [
+    plain("pool_latents.weight", [width, config.size("num_latents_value")], "OTHER"),
+    plain("pool_attn_q.weight", [width, inner], "OTHER"),
+    plain("pool_attn_kv.weight", [width, 2 * inner], "OTHER"),
+    plain("pool_attn_output.weight", [inner, width], "OTHER"),
+    plain("pool_ffn_up.weight", [width, 2 * size], "OTHER"),
+    plain("pool_ffn_up.bias", [2 * size], "OTHER"),
+    plain("pool_ffn_down.weight", [size, width], "OTHER"),
+    plain("pool_ffn_down.bias", [width], "OTHER"),
+    ...["pool_attn_norm", "pool_latents_norm", "pool_ffn_norm"].flatMap((name) => normTensors(name, width, true)),
+  ];
+}
+
 /** Every fourth layer, counted from the last, is full and not rotated. */
 const MUSE_PERIOD = 4;
 
@@ -230,6 +278,7 @@ export const LLAMA_FAMILIES: readonly Family[] = [
     },
   },
   MLLAMA,
+  NV_EMBED,
   MUSE_GLIMMER,
   llamaLike(["helium", "arcee_llama"], ["HeliumForCausalLM"], { gguf: "llama" }),
   llamaLike(["minicpm"], ["MiniCPMForCausalLM"], { gguf: "minicpm", tiedByDefault: true }),

@@ -158,6 +158,72 @@ const MODELS: [name: string, parameters: number, config: Config][] = [
     },
   ],
   [
+    "nvidia/NV-Embed-v2",
+    7_851_016_192,
+    {
+      model_type: "nvembed",
+      architectures: ["NVEmbedModel"],
+      hidden_size: 4096,
+      latent_attention_config: {
+        cross_dim_head: 4096,
+        hidden_dim: 4096,
+        latent_dim: 4096,
+        mult: 4,
+        num_cross_heads: 8,
+        num_latents_value: 512,
+      },
+      text_config: { model_type: "bidir_mistral", architectures: ["MistralModel"], max_position_embeddings: 32768 },
+    },
+  ],
+  [
+    "Alibaba-NLP/gte-large-en-v1.5",
+    434_139_136,
+    {
+      model_type: "new",
+      architectures: ["NewModel"],
+      hidden_size: 1024,
+      intermediate_size: 4096,
+      max_position_embeddings: 8192,
+      num_attention_heads: 16,
+      num_hidden_layers: 24,
+      position_embedding_type: "rope",
+      type_vocab_size: 2,
+      vocab_size: 30528,
+    },
+  ],
+  [
+    "jinaai/jina-embeddings-v3",
+    572_310_396,
+    {
+      model_type: "xlm-roberta",
+      architectures: ["XLMRobertaModel"],
+      hidden_size: 1024,
+      intermediate_size: 4096,
+      lora_adaptations: ["retrieval.query", "retrieval.passage", "separation", "classification", "text-matching"],
+      lora_rank: 4,
+      max_position_embeddings: 8194,
+      num_attention_heads: 16,
+      num_hidden_layers: 24,
+      position_embedding_type: "rotary",
+      type_vocab_size: 1,
+      vocab_size: 250002,
+    },
+  ],
+  [
+    "distilbert/distilbert-base-uncased, without its head",
+    66_362_880,
+    {
+      model_type: "distilbert",
+      architectures: ["DistilBertModel"],
+      dim: 768,
+      hidden_dim: 3072,
+      max_position_embeddings: 512,
+      n_heads: 12,
+      n_layers: 6,
+      vocab_size: 30522,
+    },
+  ],
+  [
     "microsoft/Phi-4-mini-flash-reasoning (bytes of its index, 741,376 of the values in 32 bits)",
     7_706_608_640 / 2 - 741_376,
     PHI4_FLASH,
@@ -225,6 +291,48 @@ describe("parameters of published models", () => {
       text_config: { model_type: "gemma4_text", num_hidden_layers: 8 },
     });
     expect(layers.map((layer) => layer.startsWith("full"))).toEqual([0, 0, 0, 0, 0, 1, 0, 1].map(Boolean));
+  });
+
+  it.each<[string, number, Config]>([
+    // The published counts hold the experts' biases, which GGUF files leave out, and a table of position numbers.
+    [
+      "nomic-ai/nomic-embed-text-v2-moe",
+      475_292_928,
+      {
+        model_type: "nomic_bert",
+        architectures: ["NomicBertModel"],
+        activation_function: "gelu",
+        mlp_fc1_bias: true,
+        moe_every_n_layers: 2,
+        moe_top_k: 2,
+        n_embd: 768,
+        n_head: 12,
+        n_inner: 3072,
+        n_layer: 12,
+        n_positions: 2048,
+        num_experts: 8,
+        qkv_proj_bias: true,
+        type_vocab_size: 1,
+        vocab_size: 250048,
+      },
+    ],
+    [
+      "sentence-transformers/all-mpnet-base-v2",
+      109_486_978,
+      {
+        model_type: "mpnet",
+        architectures: ["MPNetForMaskedLM"],
+        hidden_size: 768,
+        intermediate_size: 3072,
+        max_position_embeddings: 514,
+        num_attention_heads: 12,
+        num_hidden_layers: 12,
+        relative_attention_num_buckets: 32,
+        vocab_size: 30527,
+      },
+    ],
+  ])("%s within a ten-thousandth", (_, parameters, config) => {
+    expect(countOf(config) / parameters).toBeCloseTo(1, 4);
   });
 
   it("Phi-4-mini-flash caches in nine layers of attention, eight of them windows, and keeps nine states", () => {
