@@ -152,12 +152,158 @@ const MODELS: [name: string, parameters: number, config: Record<string, unknown>
       audio_config: {},
     },
   ],
+  [
+    "pixtral-12b (transformers' names)",
+    12_682_739_712,
+    {
+      model_type: "llava",
+      text_config: {
+        model_type: "mistral",
+        head_dim: 128,
+        hidden_size: 5120,
+        intermediate_size: 14336,
+        num_hidden_layers: 40,
+        num_key_value_heads: 8,
+        vocab_size: 131072,
+        max_position_embeddings: 1024000,
+      },
+      vision_config: { model_type: "pixtral", head_dim: 64, image_size: 1024, patch_size: 16 },
+    },
+  ],
+  [
+    "gemma-3n-E2B-it, with 256 rows of padding in the table of 30 layers",
+    5_439_438_272 + 256 * 256 * 30,
+    {
+      model_type: "gemma3n",
+      text_config: { model_type: "gemma3n_text", intermediate_size: 8192, num_hidden_layers: 30 },
+      vision_config: { architecture: "mobilenetv5_300m_enc" },
+      audio_config: {},
+    },
+  ],
+  [
+    "gemma-3n-E4B-it, with 256 rows of padding in the table of 35 layers",
+    7_849_978_192 + 256 * 256 * 35,
+    {
+      model_type: "gemma3n",
+      text_config: { model_type: "gemma3n_text" },
+      vision_config: {},
+      audio_config: {},
+    },
+  ],
+  [
+    "NVIDIA-Nemotron-Nano-12B-v2-VL-BF16, whose count holds six constants for the colours",
+    13_181_860_358 - 6,
+    {
+      model_type: "NemotronH_Nano_VL_V2",
+      downsample_ratio: 0.5,
+      projector_hidden_size: 20480,
+      llm_config: {
+        model_type: "nemotron_h",
+        head_dim: 128,
+        hidden_size: 5120,
+        hybrid_override_pattern: "M-M-M-M*-M-M-M-M*-M-M-M-M*-M-M-M-M*-M-M-M-M*-M-M-M-M*-M-M-M-M-",
+        intermediate_size: 20480,
+        mamba_head_dim: 80,
+        mamba_num_heads: 128,
+        max_position_embeddings: 131072,
+        num_attention_heads: 40,
+        num_hidden_layers: 62,
+        num_key_value_heads: 8,
+        vocab_size: 132096,
+      },
+      vision_config: { args: { model: "vit_huge_patch16_224", cpe_max_size: 2048 }, patch_size: 16 },
+    },
+  ],
+];
+
+/* Towers whose models publish no count that is theirs alone: sums over the modules of their classes. */
+const TOWERS: [name: string, encoders: { kind: string; parameters: number }[], config: Record<string, unknown>][] = [
+  [
+    // SigLIP-L with its pooling head: 316.28 M (timm, vit_large_patch16_siglip_384); two layers to the text's width.
+    "Janus-1.3B",
+    [{ kind: "vision", parameters: 316_283_904 + (1024 + 1) * 2048 + (2048 + 1) * 2048 }],
+    {
+      model_type: "multi_modality",
+      language_config: {
+        model_type: "llama",
+        hidden_size: 2048,
+        intermediate_size: 5632,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        vocab_size: 102400,
+      },
+      vision_config: { cls: "CLIPVisionTower", params: { image_size: 384, model_name: "siglip_large_patch16_384" } },
+      gen_vision_config: { cls: "VQ-16" },
+    },
+  ],
+  [
+    // Qwen2.5-VL-7B's tower (its published count less the text), and Whisper's encoder of 32 layers.
+    "Qwen2.5-Omni-7B",
+    [
+      { kind: "vision", parameters: 676_550_144 },
+      { kind: "audio", parameters: 639_647_232 },
+    ],
+    {
+      model_type: "qwen2_5_omni",
+      thinker_config: {
+        model_type: "qwen2_5_omni_thinker",
+        audio_config: { d_model: 1280, encoder_ffn_dim: 5120, encoder_layers: 32, num_mel_bins: 128, output_dim: 3584 },
+        text_config: { ...QWEN2_7B, model_type: "qwen2_5_omni_text", vocab_size: 152064 },
+        vision_config: { depth: 32, hidden_size: 1280, intermediate_size: 3420, out_hidden_size: 3584 },
+      },
+      talker_config: { hidden_size: 896 },
+    },
+  ],
+  [
+    // "0.54 B" and "0.65 B" in the technical report (arXiv 2509.17765).
+    "Qwen3-Omni-30B-A3B",
+    [
+      { kind: "vision", parameters: 538_631_408 },
+      { kind: "audio", parameters: 647_927_168 },
+    ],
+    {
+      model_type: "qwen3_omni_moe",
+      thinker_config: {
+        model_type: "qwen3_omni_moe_thinker",
+        audio_config: { downsample_hidden_size: 480, output_dim: 2048 },
+        text_config: { model_type: "qwen3_omni_moe_text", num_hidden_layers: 48, vocab_size: 152064 },
+        vision_config: { out_hidden_size: 2048 },
+      },
+    },
+  ],
+  [
+    "gemma-4-12B-it: no tower, projections of joined patches and of frames of sound",
+    [
+      { kind: "vision", parameters: 2 * 6912 + (6912 + 1) * 3840 + 4 * 3840 + 2 * 1120 * 3840 + 3840 * 3840 },
+      { kind: "audio", parameters: 640 * 3840 },
+    ],
+    {
+      model_type: "gemma4_unified",
+      text_config: { model_type: "gemma4_unified_text", hidden_size: 3840, num_hidden_layers: 48 },
+      vision_config: {},
+      audio_config: {},
+    },
+  ],
 ];
 
 describe("towers", () => {
   it.each(MODELS)("%s has %d parameters in all", (_name, parameters, config) => {
     const { total, encoders } = countParameters(architectureFromConfig(config));
     expect(total + encoders).toBe(parameters);
+  });
+
+  it.each(TOWERS)("%s", (_name, encoders, config) => {
+    expect(architectureFromConfig(config).encoders).toEqual(encoders);
+  });
+
+  it.each([
+    ["gemma3n", { architecture: "mobilenetv9" }],
+    ["multi_modality", { params: { model_name: "siglip_so400m" } }],
+    ["NemotronH_Nano_VL_V2", { args: { model: "constructor" } }],
+  ])("%s: a tower of a size that is not known is not counted", (modelType, vision) => {
+    const text = { ...QWEN2_7B, vocab_size: 1000, max_position_embeddings: 1000 };
+    const config = { model_type: modelType, text_config: text, vision_config: vision };
+    expect(architectureFromConfig(config).encoders).toBeUndefined();
   });
 
   it("are absent where the config has no part for them, and kinds that are not described are not counted", () => {

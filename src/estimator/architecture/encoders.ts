@@ -14,9 +14,17 @@ interface Tower {
   defaults?: Readonly<Record<string, unknown>>;
   /** Configs without a part for the tower mean this very one. */
   isFixed?: boolean;
-  /** `tower` is the vision or audio config, `outer` the whole config; `textWidth` the text model's hidden size. */
-  count(tower: ConfigReader, outer: ConfigReader, textWidth: number): number;
+  /** Where the tower's config has its numbers, if in an object within it. */
+  part?: string;
+  /**
+   * `tower` is the vision or audio config, `outer` the whole config; `textWidth` the text model's hidden size.
+   * Undefined for a tower of a size that is not known.
+   */
+  count(tower: ConfigReader, outer: ConfigReader, textWidth: number): number | undefined;
 }
+
+/** A tower whose size always follows from its fields. */
+type CountedTower = Omit<Tower, "count"> & { count(...of: Parameters<Tower["count"]>): number };
 
 /** A linear layer with a bias. */
 const linear = (input: number, output: number): number => input * output + output;
@@ -83,7 +91,7 @@ const QWEN2_VL: Tower = {
   },
 };
 
-const QWEN2_5_VL: Tower = {
+const QWEN2_5_VL: CountedTower = {
   kind: "vision",
   defaults: { depth: 32, hidden_size: 3584, intermediate_size: 3420, patch_size: 14, temporal_patch_size: 2 },
   count: (tower, _outer, textWidth) => {
@@ -206,9 +214,14 @@ const GEMMA4_AUDIO: Tower = {
   },
 };
 
+/** LLaVA's projector behind CLIP or Pixtral. */
 const LLAVA: Tower = {
   kind: "vision",
-  count: (tower, _outer, textWidth) => clip(tower) + twoLayers(tower.size("hidden_size"), textWidth, textWidth),
+  count: (tower, _outer, textWidth) => {
+    const isPixtral = tower.optionalText("model_type") === "pixtral";
+    const read = isPixtral ? tower.withDefaults(PIXTRAL_DEFAULTS) : tower;
+    return (isPixtral ? pixtral(read) : clip(read)) + twoLayers(read.size("hidden_size"), textWidth, textWidth);
+  },
 };
 
 const LLAMA4: Tower = {
@@ -220,25 +233,24 @@ const LLAMA4: Tower = {
   },
 };
 
+const PIXTRAL_DEFAULTS = { hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24, patch_size: 16 };
+
+/** Pixtral: gated layers without biases, rotated positions, a norm behind the patches. */
+function pixtral(tower: ConfigReader): number {
+  const width = tower.size("hidden_size");
+  const layer = 4 * square(width) + 3 * width * tower.size("intermediate_size") + 2 * width;
+  return tower.size("num_hidden_layers") * layer + patchValues(tower) * width + width;
+}
+
 /** Pixtral with Mistral 3's projector: no biases, merged patches. */
 const PIXTRAL: Tower = {
   kind: "vision",
-  defaults: { hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24, patch_size: 16 },
+  defaults: PIXTRAL_DEFAULTS,
   count: (tower, outer, textWidth) => {
     const width = tower.size("hidden_size");
-    const layer = 4 * square(width) + 3 * width * tower.size("intermediate_size") + 2 * width;
     const merged = width * square(outer.optionalSize("spatial_merge_size") ?? 2);
     const bias = outer.flag("multimodal_projector_bias", false) ? 2 * textWidth : 0;
-    return (
-      tower.size("num_hidden_layers") * layer +
-      patchValues(tower) * width +
-      width +
-      width +
-      merged * width +
-      width * textWidth +
-      square(textWidth) +
-      bias
-    );
+    return pixtral(tower) + width + merged * width + width * textWidth + square(textWidth) + bias;
   },
 };
 
@@ -625,6 +637,207 @@ const AYA_VISION: Tower = {
   },
 };
 
+/** Gemma 4 unified: one matrix for joined patches between norms, positions in two tables, a projection. */
+const GEMMA4_UNIFIED: Tower = {
+  kind: "vision",
+  defaults: { patch_size: 16, pooling_kernel_size: 3, mm_embed_dim: 3840, mm_posemb_size: 1120 },
+  count: (tower, _outer, textWidth) => {
+    const width = tower.size("mm_embed_dim");
+    const values = patchValues(tower) * square(tower.size("pooling_kernel_size"));
+    return (
+      layerNorm(values) +
+      linear(values, width) +
+      2 * layerNorm(width) +
+      2 * tower.size("mm_posemb_size") * width +
+      (tower.optionalSize("output_proj_dims") ?? width) * textWidth
+    );
+  },
+};
+
+/** Its frames of sound: a projection alone. */
+const GEMMA4_UNIFIED_AUDIO: Tower = {
+  kind: "audio",
+  defaults: { audio_embed_dim: 640 },
+  count: (tower, _outer, textWidth) => tower.size("audio_embed_dim") * textWidth,
+};
+
+/** Gemma 3n's way into the text: embeddings of the tower's own tokens, two norms, a projection. */
+const gemma3nEmbedder = (tower: ConfigReader, width: number, textWidth: number): number =>
+  tower.size("vocab_size") * width + 2 * width + width * textWidth;
+
+/** MobileNetV5-300M's encoder (timm gives 294.13 M): what Gemma 3n's published counts hold beside all other modules. */
+const MOBILENET_V5_PARAMETERS = 294_125_376;
+
+const GEMMA3N: Tower = {
+  kind: "vision",
+  defaults: { hidden_size: 2048, vocab_size: 128, architecture: "mobilenetv5_300m_enc" },
+  count: (tower, _outer, textWidth) => {
+    if (tower.optionalText("architecture") !== "mobilenetv5_300m_enc") return undefined;
+    return MOBILENET_V5_PARAMETERS + gemma3nEmbedder(tower, tower.size("hidden_size"), textWidth);
+  },
+};
+
+/** Gemma 3n's conformer: Gemma 4's, with scales in the convolutions' norms and positions in every layer. */
+const GEMMA3N_AUDIO: Tower = {
+  kind: "audio",
+  defaults: {
+    hidden_size: 1536,
+    vocab_size: 128,
+    input_feat_size: 128,
+    conf_num_hidden_layers: 12,
+    conf_num_attention_heads: 8,
+    conf_conv_kernel_size: 5,
+    sscp_conv_channel_size: [128, 32],
+  },
+  count: (tower, _outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    const [first = 1, second = 1] = tower.optionalWholes(["sscp_conv_channel_size"], { min: 1 }) ?? [];
+    const taps = square(GEMMA4_KERNEL);
+    const inputs = second * Math.floor(tower.size("input_feat_size") / GEMMA4_NARROWING);
+    const subsampling = taps * first + first + taps * first * second + second + linear(inputs, width);
+    const feedForward = 2 * width * 4 * width + 2 * width;
+    const attention = 5 * square(width) + Math.floor(width / tower.size("conf_num_attention_heads")) + 2 * width;
+    const convolution = 3 * square(width) + tower.size("conf_conv_kernel_size") * width + 2 * width;
+    return (
+      tower.size("conf_num_hidden_layers") * (2 * feedForward + attention + convolution + width) +
+      subsampling +
+      gemma3nEmbedder(tower, width, textWidth)
+    );
+  },
+};
+
+/** The fields that Whisper's encoder has in the Qwen Omni models. */
+const WHISPER_DEFAULTS = { d_model: 1280, encoder_ffn_dim: 5120, encoder_layers: 32, num_mel_bins: 128 };
+
+/** Qwen2.5-Omni: Whisper's encoder without a table of positions, two marks and a projection. */
+const QWEN2_5_OMNI_AUDIO: Tower = {
+  kind: "audio",
+  defaults: { ...WHISPER_DEFAULTS, output_dim: 3584 },
+  count: (tower) => {
+    const width = tower.size("d_model");
+    const output = tower.size("output_dim");
+    return (
+      tower.size("encoder_layers") * (biasedLayer(width, tower.size("encoder_ffn_dim")) - width) +
+      linear(WHISPER_KERNEL * tower.size("num_mel_bins"), width) +
+      linear(WHISPER_KERNEL * width, width) +
+      layerNorm(width) +
+      2 * output +
+      linear(width, output)
+    );
+  },
+};
+
+/** Side of the kernels of Qwen3-Omni's convolutions over time and frequency, of which each halves both. */
+const QWEN3_OMNI_KERNEL = 3;
+const QWEN3_OMNI_CONVOLUTIONS = 3;
+
+/** Qwen3-Omni: three convolutions over time and frequency, biased layers, two projections. */
+const QWEN3_OMNI_AUDIO: Tower = {
+  kind: "audio",
+  defaults: { ...WHISPER_DEFAULTS, downsample_hidden_size: 480, output_dim: 2048 },
+  count: (tower) => {
+    const width = tower.size("d_model");
+    const channels = tower.size("downsample_hidden_size");
+    const taps = square(QWEN3_OMNI_KERNEL);
+    const frequencies = Math.ceil(tower.size("num_mel_bins") / 2 ** QWEN3_OMNI_CONVOLUTIONS);
+    return (
+      linear(taps, channels) +
+      (QWEN3_OMNI_CONVOLUTIONS - 1) * linear(taps * channels, channels) +
+      channels * frequencies * width +
+      tower.size("encoder_layers") * biasedLayer(width, tower.size("encoder_ffn_dim")) +
+      layerNorm(width) +
+      twoLayers(width, width, tower.size("output_dim"))
+    );
+  },
+};
+
+/** Janus: SigLIP-L with its pooling head, as its own code builds it, and two layers. Its image generator is no tower. */
+const JANUS: Tower = {
+  kind: "vision",
+  part: "params",
+  defaults: { model_name: "siglip_large_patch16_384", image_size: 384, patch_size: 16 },
+  count: (tower, _outer, textWidth) => {
+    if (tower.optionalText("model_name") !== "siglip_large_patch16_384") return undefined;
+    const large = tower.withDefaults({ hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24 });
+    const width = large.size("hidden_size");
+    return siglip(large) + poolingHead(width, large.size("intermediate_size")) + twoLayers(width, textWidth, textWidth);
+  },
+};
+
+/** Janus by transformers' names: the same tower without the pooling head. */
+const JANUS_HF: Tower = {
+  kind: "vision",
+  defaults: { hidden_size: 1024, num_hidden_layers: 24, mlp_ratio: 4, image_size: 384, patch_size: 16, depth: 2 },
+  count: (tower) => {
+    const width = tower.size("hidden_size");
+    const output = tower.optionalSize("projection_dim") ?? 2048;
+    const size = Math.floor(width * (tower.optionalNumber("mlp_ratio") ?? 4));
+    return (
+      siglip(tower.withDefaults({ intermediate_size: size })) +
+      linear(width, output) +
+      (tower.size("depth") - 1) * linear(output, output)
+    );
+  },
+};
+
+/** Width, layers and feed forward of the sizes of a vision transformer, by the names that RADIO's configs have. */
+const VIT_SIZES: Readonly<Record<string, { width: number; layers: number; size: number }>> = {
+  vit_small_patch16_224: { width: 384, layers: 12, size: 1536 },
+  vit_base_patch16_224: { width: 768, layers: 12, size: 3072 },
+  vit_large_patch16_224: { width: 1024, layers: 24, size: 4096 },
+  vit_huge_patch16_224: { width: 1280, layers: 32, size: 5120 },
+};
+
+/** C-RADIO: patches without a bias, a large table of positions, class tokens filled up with registers. */
+function radio(tower: ConfigReader, outer: ConfigReader): { width: number; parameters: number } | undefined {
+  const stated = tower.optionalObject("args") ?? tower;
+  const name = stated.optionalText("model") ?? "vit_huge_patch16_224";
+  const vit = Object.hasOwn(VIT_SIZES, name) ? VIT_SIZES[name] : undefined;
+  if (!vit) return undefined;
+  const patch = tower.optionalSize("patch_size") ?? outer.optionalSize("patch_size") ?? 16;
+  const side = Math.ceil((stated.optionalSize("cpe_max_size") ?? 2048) / patch);
+  const tokens = stated.optionalSize("register_multiple") ?? RADIO_TOKENS;
+  const frames = outer.optionalSize("video_temporal_patch_size") ?? 1;
+  const values = 3 * square(patch) * vit.width;
+  const parameters =
+    vit.layers * biasedLayer(vit.width, vit.size) +
+    values +
+    (frames > 1 ? frames * values : 0) +
+    square(side) * vit.width +
+    tokens * vit.width;
+  return { width: vit.width, parameters };
+}
+
+/** Class tokens and registers together. */
+const RADIO_TOKENS = 16;
+
+/** Patches that Nemotron's projectors join, by the share of the sides that is left. */
+const joinedWidth = (outer: ConfigReader, width: number): number =>
+  Math.round(width / square(outer.optionalNumber("downsample_ratio") ?? 0.5));
+
+/** Nemotron Nano VL of the second generation: a scale, then two matrices without biases. */
+const NEMOTRON_VL: Tower = {
+  kind: "vision",
+  count: (tower, outer, textWidth) => {
+    const vit = radio(tower, outer);
+    if (!vit) return undefined;
+    const joined = joinedWidth(outer, vit.width);
+    const middle = outer.optionalSize("projector_hidden_size") ?? joined;
+    return vit.parameters + joined + joined * middle + middle * textWidth;
+  },
+};
+
+/** Llama Nemotron Nano VL: a norm, then two layers. */
+const LLAMA_NEMOTRON_VL: Tower = {
+  kind: "vision",
+  count: (tower, outer, textWidth) => {
+    const vit = radio(tower, outer);
+    if (!vit) return undefined;
+    const joined = joinedWidth(outer, vit.width);
+    return vit.parameters + layerNorm(joined) + twoLayers(joined, textWidth, textWidth);
+  },
+};
+
 /** By `model_type` of the whole config: a tower's projector depends on the model it is for. */
 const TOWERS: ReadonlyMap<string, readonly Tower[]> = new Map([
   ["qwen2_vl", [QWEN2_VL]],
@@ -634,7 +847,17 @@ const TOWERS: ReadonlyMap<string, readonly Tower[]> = new Map([
   ["qwen3_5", [QWEN3_VL]],
   ["qwen3_5_moe", [QWEN3_VL]],
   ["gemma3", [GEMMA3]],
+  ["gemma3n", [GEMMA3N, GEMMA3N_AUDIO]],
   ["gemma4", [GEMMA4, GEMMA4_AUDIO]],
+  ["gemma4_unified", [GEMMA4_UNIFIED, GEMMA4_UNIFIED_AUDIO]],
+  ["qwen2_5_omni", [QWEN2_5_VL, QWEN2_5_OMNI_AUDIO]],
+  ["qwen2_5_omni_thinker", [QWEN2_5_VL, QWEN2_5_OMNI_AUDIO]],
+  ["qwen3_omni_moe", [QWEN3_VL, QWEN3_OMNI_AUDIO]],
+  ["qwen3_omni_moe_thinker", [QWEN3_VL, QWEN3_OMNI_AUDIO]],
+  ["multi_modality", [JANUS]],
+  ["janus", [JANUS_HF]],
+  ["NemotronH_Nano_VL_V2", [NEMOTRON_VL]],
+  ["Llama_Nemotron_Nano_VL", [LLAMA_NEMOTRON_VL]],
   ["llava", [LLAVA]],
   ["llava_next", [LLAVA_NEXT]],
   ["llava_onevision", [LLAVA_NEXT]],
@@ -667,13 +890,19 @@ const TOWERS: ReadonlyMap<string, readonly Tower[]> = new Map([
 
 const TOWER_FIELDS: Readonly<Record<Encoder["kind"], string>> = { vision: "vision_config", audio: "audio_config" };
 
+/** The part of an Omni model that takes in images and sound; beside it stand those that speak. */
+const THINKER = "thinker_config";
+
 /** The towers of a multimodal config that can be counted exactly. @throws ConfigError for fields that are wrong. */
 export function readEncoders(config: ConfigReader, textWidth: number): Encoder[] {
   const towers = TOWERS.get(config.optionalText("model_type") ?? "") ?? [];
+  const owner = (towers.length > 0 ? config.optionalObject(THINKER) : undefined) ?? config;
   return towers.flatMap((tower) => {
-    const described = config.optionalObject(TOWER_FIELDS[tower.kind]);
+    const stated = owner.optionalObject(TOWER_FIELDS[tower.kind]);
+    const described = (tower.part === undefined ? undefined : stated?.optionalObject(tower.part)) ?? stated;
     if (!described && !tower.isFixed) return [];
     const reader = (described ?? ConfigReader.of({}, config.path)).withDefaults(tower.defaults ?? {});
-    return [{ kind: tower.kind, parameters: tower.count(reader, config, textWidth) }];
+    const parameters = tower.count(reader, config, textWidth);
+    return parameters === undefined ? [] : [{ kind: tower.kind, parameters }];
   });
 }
