@@ -39,6 +39,8 @@ const config: CodegenConfig = {
           AccuracyReport: "../services/evidence/report.js#AccuracyReportModel",
           AccuracyGroup: "../services/evidence/report.js#AccuracyGroupModel",
           HardwareFit: `${estimation}#HardwareFitModel`,
+          HardwareFitConnection: "../services/catalogue/lists/hardware.js#HardwareConnection",
+          HardwareMiss: "../services/estimation/hardware-selection.js#HardwareMissModel",
         },
       },
     },

@@ -25,6 +25,7 @@ const values = {
     "CalculationStep",
     "EstimateWarning",
     "HardwareFit",
+    "HardwareMiss",
     "ParallelPlan",
     "ExtraMemory",
     "KvCachePool",

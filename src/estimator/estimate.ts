@@ -11,6 +11,8 @@ import type {
 } from "./estimate.types.js";
 import { EstimateError } from "./estimate-error.js";
 import { largestFittingContext } from "./fit/largest-context.js";
+import { largestFitting } from "./fit/largest-value.js";
+import { type DeviceLinks, preferFastLinks } from "./placement/device-links.js";
 import { legalPlans, type ParallelPlan, type ServingEngine } from "./placement/parallel-plans.js";
 import { layOutExllama } from "./runtimes/exllama/lay-out-exllama.js";
 import { layOutLlamaCpp } from "./runtimes/llama-cpp/lay-out-llama-cpp.js";
@@ -33,8 +35,19 @@ export function estimate(request: EstimateRequest): MemoryEstimate {
   return describe(request, layOut(request));
 }
 
-/** Memory of one request over so many of one device; null where that set cannot hold it, or not be split so. */
-export type EqualSets = (device: Device, count: number) => MemoryEstimate | null;
+/**
+ * Memory of one request over so many of one device; null where the weights alone are more than they hold, or where the
+ * engine takes no split over that many.
+ */
+export type EqualSets = (device: Device, count: number, options?: SetOptions) => MemoryEstimate | null;
+
+/** What else is known of a set, or wanted of its estimate. */
+export interface SetOptions {
+  /** How the devices are linked; all alike if absent. */
+  links?: DeviceLinks;
+  /** An estimate also where the weights alone are too much. */
+  evenIfTooSmall?: boolean;
+}
 
 /** Runtimes whose placement follows the devices' capacity: each kind of device is laid out for itself. */
 const PLACED_BY_CAPACITY: ReadonlySet<RuntimeRequest["kind"]> = new Set(["transformers", "exllama"]);
@@ -70,7 +83,7 @@ function isServing(runtime: RuntimeRequest): runtime is ServingRequest {
   return runtime.kind === "vllm" || runtime.kind === "sglang" || runtime.kind === "tensorrt-llm";
 }
 
-/** Sets under the first of the engine's legal splits that fits; the first legal one where none does. */
+/** Sets under the first of the engine's legal splits that fits; the one that is least short where none does. */
 function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSets {
   const { architecture, scheme } = request;
   const underPlan = (plan: ParallelPlan, devices: Device[]) =>
@@ -82,29 +95,33 @@ function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSe
   const alone = { tensorParallel: 1, pipelineParallel: 1, expertParallel: false };
   const leastBytes = underPlan(alone, [UNLIMITED_DEVICE]).devices[0]?.weights ?? 0;
   const plans = new Map<number, ParallelPlan[]>();
-  return (device, count) => {
-    if (device.capacityBytes !== null && device.capacityBytes * count < leastBytes) {
+  const wholeAttention = runtime.kind === "sglang" && runtime.settings.dataParallelAttention;
+  return (device, count, { links, evenIfTooSmall = false } = {}) => {
+    if (!evenIfTooSmall && device.capacityBytes !== null && device.capacityBytes * count < leastBytes) {
       return null;
     }
-    const legal = plans.get(count) ?? legalPlans(architecture, scheme, count, runtime.kind);
+    const legal = plans.get(count) ?? legalPlans(architecture, scheme, count, runtime.kind, { wholeAttention });
     plans.set(count, legal);
-    let first: MemoryEstimate | null = null;
-    for (const plan of legal) {
+    let best: MemoryEstimate | null = null;
+    for (const plan of links === undefined ? legal : preferFastLinks(legal, links)) {
       const memory = underPlan(plan, new Array<Device>(count).fill(device));
       if (memory.fits !== false) {
         return memory;
       }
-      first ??= memory;
+      best = best === null || (memory.spareBytes ?? 0) > (best.spareBytes ?? 0) ? memory : best;
     }
-    return first;
+    return best;
   };
 }
 
 function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate {
-  const fits = fitsDevices(request, memory.devices);
+  const spareBytes = leastSpare(request, memory.devices);
+  const fits = spareBytes === null ? null : spareBytes >= 0;
   let maxContextTokens: number | null | undefined;
+  let maxSequences: number | null | undefined;
   let steps: CalculationStep[] | undefined;
   return {
+    request,
     weights: memory.weights,
     kvCache: { bytes: memory.cacheBytes, bytesPerToken: memory.cacheBytesPerToken, groups: memory.cacheGroups },
     devices: memory.devices,
@@ -123,10 +140,18 @@ function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate
     consumers: memory.consumers,
     plan: planOf(request.runtime),
     fits,
-    // Both take work of their own and are not always asked for.
+    spareBytes,
+    // All take work of their own and are not always asked for.
     get maxContextTokens() {
-      maxContextTokens ??= fits === null ? null : largestFittingContext((tokens) => spareBytes(request, tokens));
+      maxContextTokens ??=
+        fits === null ? null : largestFittingContext((tokens) => spareOf(withContext(request, tokens)));
       return maxContextTokens;
+    },
+    get maxSequences() {
+      const most = Math.min(memory.mostSequences ?? MAX_SEQUENCES, MAX_SEQUENCES);
+      maxSequences ??=
+        fits === null ? null : largestFitting((sequences) => spareOf(withSequences(request, sequences)), most);
+      return maxSequences;
     },
     get steps() {
       steps ??= [...memory.steps(), ...memory.consumers.map(({ step }) => step)];
@@ -199,20 +224,26 @@ function layOutModel(request: EstimateRequest): MemoryLayout {
   }
 }
 
-/** Null unless every device has a capacity; then true when the fullest one has room. */
-function fitsDevices(request: EstimateRequest, devices: readonly DeviceMemory[]): boolean | null {
+/** Sequences are searched up to this many: what a 32-bit counter holds. */
+const MAX_SEQUENCES = 2 ** 31 - 1;
+
+/**
+ * Bytes left on the device that is nearest to full, negative when it is too small; null unless every device has a
+ * capacity.
+ */
+function leastSpare(request: EstimateRequest, devices: readonly DeviceMemory[]): number | null {
   if (request.devices === undefined || devices.length === 0) {
     return null;
   }
-  let fits = true;
+  let least = Number.POSITIVE_INFINITY;
   for (const memory of devices) {
     const limit = limitOf(memory);
     if (limit === null) {
       return null;
     }
-    fits &&= memory.total <= limit;
+    least = Math.min(least, limit - memory.total);
   }
-  return fits;
+  return least;
 }
 
 /** Most that the total on a device may be; null where its capacity is not known. */
@@ -220,13 +251,29 @@ function limitOf({ device, limitBytes }: DeviceMemory): number | null {
   return limitBytes === undefined ? freeBytes(device) : limitBytes;
 }
 
-/** Bytes left on the device that is nearest to full, at another context; negative when it is too small. */
-function spareBytes(request: EstimateRequest, contextTokens: number): number {
-  const { devices } = layOut({ ...request, contextTokens });
-  return devices.reduce(
-    (least, memory) => Math.min(least, (limitOf(memory) ?? Number.POSITIVE_INFINITY) - memory.total),
-    Number.POSITIVE_INFINITY,
-  );
+/** Bytes left by a request like one that fits: on devices of known capacity. */
+function spareOf(request: EstimateRequest): number {
+  return leastSpare(request, layOut(request).devices) ?? Number.POSITIVE_INFINITY;
+}
+
+/** The request at another context. A draft model that kept as long a context as the model keeps following it. */
+function withContext(request: EstimateRequest, contextTokens: number): EstimateRequest {
+  const follows = request.extras?.draftModel?.request.contextTokens === request.contextTokens;
+  return follows ? withDraft({ ...request, contextTokens }, { contextTokens }) : { ...request, contextTokens };
+}
+
+/** The request with another number of sequences, which a draft model holds as well. */
+function withSequences(request: EstimateRequest, sequences: number): EstimateRequest {
+  return withDraft({ ...request, sequences }, { sequences });
+}
+
+function withDraft(request: EstimateRequest, change: Partial<EstimateRequest>): EstimateRequest {
+  const { extras } = request;
+  if (extras?.draftModel === undefined) {
+    return request;
+  }
+  const draft = { ...extras.draftModel.request, ...change };
+  return { ...request, extras: { ...extras, draftModel: { ...extras.draftModel, request: draft } } };
 }
 
 /** What is worth a warning whatever the runtime. */

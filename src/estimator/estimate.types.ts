@@ -71,7 +71,7 @@ export interface LlamaCppSettings {
   cpuMoeLayers: number;
   splitMode: "NONE" | "LAYER" | "ROW";
   /** Share of each device; proportional to free memory if absent (`--tensor-split`). */
-  tensorSplit?: number[];
+  tensorSplit?: readonly number[];
   /** Caches follow their layers onto devices; false keeps them in host memory (`--no-kv-offload`). True if absent. */
   kvOffload?: boolean;
 }
@@ -160,6 +160,8 @@ export type EstimateWarningCode =
 
 /** Memory of one model on one runtime, device by device. */
 export interface MemoryEstimate {
+  /** What was estimated: under a split that was searched, with that split and its devices. */
+  request: EstimateRequest;
   weights: WeightsBreakdown;
   kvCache: { bytes: number; bytesPerToken: number; groups: KvCacheLayerGroup[] };
   devices: DeviceMemory[];
@@ -174,7 +176,15 @@ export interface MemoryEstimate {
   /** How a serving engine splits the model; null in other runtimes. */
   plan: ParallelPlan | null;
   fits: boolean | null;
+  /** Bytes left on the device nearest to full, negative where it is short; null where a capacity is not known. */
+  spareBytes: number | null;
+  /** Most tokens a sequence can have, all else as asked; null where a capacity is not known. */
   maxContextTokens: number | null;
+  /**
+   * Most sequences of the asked context at once, all else as asked: what memory allows, or the engine's own limit where
+   * that is lower; null where a capacity is not known.
+   */
+  maxSequences: number | null;
   steps: CalculationStep[];
   warnings: EstimateWarning[];
 }

@@ -49,6 +49,10 @@ const fieldCosts: Readonly<Record<string, number>> = {
   "Estimate.accuracy": 2,
   "Scenario.hardware": 200,
   "Estimate.hardware": 200,
+  "Query.hardware": 210,
+  // Each set that is too small is estimated once more.
+  "HardwareFitConnection.nearest": 100,
+  "HardwareFitConnection.reason": 100,
 };
 
 /** Arguments whose length multiplies their field: one result for each item. */

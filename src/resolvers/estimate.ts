@@ -4,8 +4,7 @@ import type { EstimateOutcomeResolvers, EstimateResolvers } from "./types.genera
 
 /** All other fields are properties of the estimate. */
 export const Estimate: EstimateResolvers = {
-  hardware: (estimate, args, { catalogue, services }) =>
-    listHardware(services.estimation.findHardware(estimate), args, catalogue),
+  hardware: (estimate, args, { catalogue, services }) => listHardware(services.estimation, estimate, args, catalogue),
 };
 
 export const EstimateOutcome: EstimateOutcomeResolvers = {

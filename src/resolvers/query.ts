@@ -1,5 +1,6 @@
 import { listRows } from "../services/catalogue/list.js";
 import { gpuList } from "../services/catalogue/lists/gpus.js";
+import { listHardware } from "../services/catalogue/lists/hardware.js";
 import { kvCacheTypeList } from "../services/catalogue/lists/kv-cache-types.js";
 import { measurementList } from "../services/catalogue/lists/measurements.js";
 import { modelList } from "../services/catalogue/lists/models.js";
@@ -14,6 +15,8 @@ import type { QueryResolvers } from "./types.generated.js";
 
 export const Query: QueryResolvers = {
   estimate: (_, { input }, { services }) => services.estimation.estimate(input, ["input"]),
+  hardware: (_, { input, ...args }, { catalogue, services: { estimation } }) =>
+    listHardware(estimation, estimation.estimate(input, ["input"]), args, catalogue),
   estimates: (_, { inputs }, { services }) => estimateEach(services.estimation, inputs, ["inputs"]),
 
   model: (_, { slug }, { catalogue }) => catalogue.models.bySlug.get(slug) ?? null,

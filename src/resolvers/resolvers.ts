@@ -1,6 +1,7 @@
 import { ByteSize } from "./byte-size.js";
 import { Estimate, EstimateOutcome } from "./estimate.js";
 import { Gpu } from "./gpu.js";
+import { HardwareFitConnection } from "./hardware.js";
 import { KvCacheType } from "./kv-cache-type.js";
 import { Measurement } from "./measurement.js";
 import { Model } from "./model.js";
@@ -21,6 +22,7 @@ export const resolvers: Resolvers = {
   Estimate,
   EstimateOutcome,
   Gpu,
+  HardwareFitConnection,
   JSON: JsonValue,
   KvCacheType,
   Measurement,

@@ -10,7 +10,7 @@ export const Scenario: ScenarioResolvers = {
   quantFormat: (scenario, _, { catalogue }) => requireRow(catalogue.quantFormats, scenario.quantFormatId),
   estimate: (scenario, _, { services }) => services.estimation.estimateScenario(scenario),
   hardware: (scenario, args, { catalogue, services: { estimation } }) =>
-    listHardware(estimation.findHardware(estimation.estimateScenario(scenario)), args, catalogue),
+    listHardware(estimation, estimation.estimateScenario(scenario), args, catalogue),
   answer: (scenario, _, { services }) => services.scenarios.render(scenario).answer,
   explanation: (scenario, _, { services }) => services.scenarios.render(scenario).explanation,
   verdict: (scenario, _, { services }) => services.scenarios.render(scenario).verdict,

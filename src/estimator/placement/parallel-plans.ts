@@ -74,6 +74,7 @@ export function legalPlans(
   scheme: QuantScheme,
   deviceCount: number,
   engine: ServingEngine = "vllm",
+  { wholeAttention = false }: Pick<ParallelPlan, "wholeAttention"> = {},
 ): ParallelPlan[] {
   const hasExperts = Object.values(architecture.blocks).some((block) => block.experts !== undefined);
   const plans: ParallelPlan[] = [];
@@ -87,7 +88,7 @@ export function legalPlans(
     const pipelineParallel = deviceCount / tensorParallel;
     for (const expertParallel of hasExperts && tensorParallel > 1 ? [false, true] : [false]) {
       const plan = { tensorParallel, pipelineParallel, expertParallel };
-      if (explainIllegal(architecture, scheme, plan, engine) === null) {
+      if (explainIllegal(architecture, scheme, { ...plan, wholeAttention }, engine) === null) {
         plans.push(plan);
       }
     }

@@ -23,6 +23,8 @@ export interface MemoryLayout {
   host: { weights: number; kvCache: number; compute: number };
   /** The cache that the runtime makes of what is left on devices of known capacity; null where it makes none. */
   pool: CachePool | null;
+  /** Sequences the runtime computes at once at most, whatever the memory; no limit but memory if absent. */
+  mostSequences?: number;
   steps: () => CalculationStep[];
   /** What the runtime has to say of the request; what holds for every runtime is added elsewhere. */
   warnings: () => EstimateWarning[];

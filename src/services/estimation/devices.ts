@@ -3,7 +3,7 @@ import type { GpuRow, RuntimeRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import { MIB } from "../../estimator/byte-units.js";
 import { cudaReserveBytes } from "../../estimator/consumers/driver-memory.js";
-import type { Device } from "../../estimator/estimate.types.js";
+import type { Device, RuntimeRequest } from "../../estimator/estimate.types.js";
 import { requireBySlug } from "../catalogue/suggestions.js";
 import type { ArgumentPath, HardwareInput } from "./types.js";
 
@@ -38,6 +38,25 @@ export function describeDevice(gpu: GpuRow, runtime: RuntimeRow): Device {
     capacityBytes: capacityMib === null ? null : Math.floor(capacityMib * MIB),
     reserveBytes: reserveBytes(runtime, gpu),
   };
+}
+
+/**
+ * Makers whose hardware an engine runs on, by itself or with its maker's plugin (the engines' own lists of supported
+ * hardware); any where absent.
+ */
+const MAKERS: Partial<Record<RuntimeRequest["kind"], { only: readonly string[] } | { not: readonly string[] }>> = {
+  vllm: { not: ["Apple"] },
+  sglang: { not: ["Apple"] },
+  "tensorrt-llm": { only: ["NVIDIA"] },
+  mlx: { only: ["Apple"] },
+  exllama: { only: ["NVIDIA", "AMD"] },
+};
+
+/** Whether an engine runs on a card at all. */
+export function runsOn(runtime: RuntimeRequest["kind"], { vendor }: GpuRow): boolean {
+  const makers = MAKERS[runtime];
+  if (makers === undefined) return true;
+  return "only" in makers ? makers.only.includes(vendor) : !makers.not.includes(vendor);
 }
 
 /**

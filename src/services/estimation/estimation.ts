@@ -2,7 +2,7 @@ import type { Catalogue } from "../../data/catalogue.js";
 import type { GpuRow, ModelFileRow, ScenarioRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import { estimate as estimateMemory } from "../../estimator/estimate.js";
-import type { DeviceMemory, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
+import type { EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { ggufFileBytes, likelyTokenizer } from "../../estimator/quantization/gguf-file-size.js";
@@ -10,10 +10,11 @@ import { storeTensors } from "../../estimator/quantization/store-tensors.js";
 import { listTensors } from "../../estimator/tensors/list-tensors.js";
 import { classifyAttention } from "../catalogue/rules/model-columns.js";
 import type { EvidenceService, Interval } from "../evidence/evidence.js";
+import { describeDeviceMemory, describePlan } from "./hardware-fits.js";
 import { createHardwareSearch } from "./hardware-search.js";
 import { inputPathOf } from "./input-path.js";
 import { resolveRequest } from "./request.js";
-import type { ArgumentPath, DeviceEstimateModel, EstimateInput, EstimateModel, EstimationService } from "./types.js";
+import type { ArgumentPath, EstimateInput, EstimateModel, EstimationService } from "./types.js";
 
 /** Builds the estimation service over one version of the catalogue. */
 export function createEstimationService(catalogue: Catalogue, evidence: EvidenceService): EstimationService {
@@ -57,7 +58,7 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
         catalogue.version,
       );
     },
-    findHardware: search.findAll,
+    findHardware: search.find,
     smallestSet: search.smallestSet,
   };
 }
@@ -132,9 +133,13 @@ function describeEstimate(
     pool: memory.pool && { ...memory.pool, perDevice: memory.pool.bytesPerDevice },
     devices: memory.devices.map((device) => describeDeviceMemory(device, gpus[device.index] ?? null)),
     host: memory.host,
+    plan: request.devices === undefined ? null : describePlan(memory),
     fits: memory.fits,
     get maxContext() {
       return memory.maxContextTokens;
+    },
+    get maxSequences() {
+      return memory.maxSequences;
     },
     // Compares measurements on first use, which takes longer than the estimate.
     get accuracy() {
@@ -145,23 +150,5 @@ function describeEstimate(
     },
     warnings: memory.warnings,
     catalogVersion,
-  };
-}
-
-/** One device's memory with the catalogue's card. */
-export function describeDeviceMemory(memory: DeviceMemory, gpu: GpuRow | null): DeviceEstimateModel {
-  const { capacityBytes } = memory.device;
-  return {
-    index: memory.index,
-    gpu,
-    weights: memory.weights,
-    kvCache: memory.kvCache,
-    compute: memory.compute,
-    overhead: memory.overhead,
-    extras: memory.extras ?? 0,
-    total: memory.total,
-    capacity: capacityBytes,
-    free: capacityBytes === null ? null : capacityBytes - memory.total,
-    layers: memory.layers,
   };
 }

@@ -1,107 +1,214 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { GpuRow, SystemRow } from "../../data/rows.js";
-import { createEqualSets, type EqualSets } from "../../estimator/estimate.js";
-import type { Device, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
-import { smallestSet as findSmallestSet } from "../../estimator/fit/smallest-set.js";
-import { describeDevice } from "./devices.js";
-import { describeDeviceMemory } from "./estimation.js";
-import type { EstimateModel, HardwareFitModel, ParallelPlanModel } from "./types.js";
-
-/** Most cards of one kind in one machine that are searched: what the largest boxes hold. */
-export const MAX_CARDS_OF_A_KIND = 16;
-
-/** Cards of one kind in one machine, by form: a chip that shares its machine's memory is there once. */
-const CARDS_IN_ONE_MACHINE: Readonly<Record<GpuRow["form"], number>> = {
-  PCIE: MAX_CARDS_OF_A_KIND,
-  SXM: MAX_CARDS_OF_A_KIND,
-  OAM: MAX_CARDS_OF_A_KIND,
-  POD: MAX_CARDS_OF_A_KIND,
-  INTEGRATED: 1,
-  LAPTOP: 1,
-};
+import type { GpuRow } from "../../data/rows.js";
+import type { EqualSets } from "../../estimator/estimate.js";
+import { createEqualSets } from "../../estimator/estimate.js";
+import type { Device, EstimateRequest, MemoryEstimate, RuntimeRequest } from "../../estimator/estimate.types.js";
+import { createOffloadSets, type OffloadKind } from "../../estimator/fit/offload.js";
+import { describeDevice, runsOn } from "./devices.js";
+import { describeFit, headroomOf } from "./hardware-fits.js";
+import { describeMiss, explainNothing, type Obstacle } from "./hardware-misses.js";
+import { ALL_HARDWARE, type HardwareFindings, type HardwareSelection, type HardwareSet } from "./hardware-selection.js";
+import { type Candidate, hostMemoryOf, linksOf, listCandidates, listSets } from "./hardware-sets.js";
+import type { EstimateModel, HardwareFitModel } from "./types.js";
 
 /** Searches of one catalogue version's hardware. */
 export interface HardwareSearch {
-  findAll(estimate: EstimateModel): readonly HardwareFitModel[];
+  find(estimate: EstimateModel, selection?: HardwareSelection): HardwareFindings;
   smallestSet(estimate: EstimateModel, gpu: GpuRow): HardwareFitModel | null;
+}
+
+/** Devices that an engine uses in one process at most; as many as there are where absent. */
+const MOST_DEVICES: Partial<Record<RuntimeRequest["kind"], number>> = {
+  // ggml-cuda, GGML_CUDA_MAX_DEVICES.
+  "llama-cpp": 16,
+};
+
+/** Plans of an estimate as its settings ask for them. */
+type PlanKind = OffloadKind | "AS_ASKED";
+
+/** What a search of one candidate came to. */
+interface Outcome {
+  fit: HardwareFitModel | null;
+  /** What kept the last set from being a fit. */
+  obstacle: Obstacle;
+  /** The largest set that is too small: what is nearly large enough. */
+  tooSmall: HardwareSet | null;
 }
 
 /** Builds the search over the cards and systems that are in use. */
 export function createHardwareSearch(catalogue: Catalogue): HardwareSearch {
-  const gpus = catalogue.gpus.rows.filter((gpu) => gpu.archivedAt === null);
-  const systems = catalogue.systems.rows.filter((system) => system.archivedAt === null);
-  const setsOf = new WeakMap<EstimateModel, EqualSets>();
+  const candidates = listCandidates(catalogue);
+  const searches = new WeakMap<EstimateModel, SetSearch>();
 
-  function equalSets(estimate: EstimateModel): EqualSets {
-    let sets = setsOf.get(estimate);
+  function searchOf(estimate: EstimateModel): SetSearch {
+    let search = searches.get(estimate);
+    if (search === undefined) {
+      search = createSetSearch(estimate, catalogue);
+      searches.set(estimate, search);
+    }
+    return search;
+  }
+
+  return {
+    find(estimate, selection = ALL_HARDWARE) {
+      const search = searchOf(estimate);
+      const admitted = candidates.filter(({ gpu, system }) => selection.rows.every((test) => test(gpu, system)));
+      const kinds: readonly PlanKind[] = selection.offload ?? ["AS_ASKED"];
+      const outcomes = admitted.flatMap((candidate) =>
+        kinds.map((kind) => search.smallest(candidate, kind, selection)),
+      );
+      return describeFindings(search, outcomes, kinds[0] ?? "NONE", selection, admitted.length);
+    },
+    smallestSet: (estimate, gpu) => searchOf(estimate).smallest({ gpu, system: null }, "AS_ASKED", ALL_HARDWARE).fit,
+  };
+}
+
+function describeFindings(
+  search: SetSearch,
+  outcomes: readonly Outcome[],
+  kind: PlanKind,
+  selection: HardwareSelection,
+  admitted: number,
+): HardwareFindings {
+  const fits = outcomes.flatMap(({ fit }) => fit ?? []);
+  let misses: HardwareFindings["misses"] | undefined;
+  const findings: HardwareFindings = {
+    fits,
+    get misses() {
+      misses ??= outcomes
+        .flatMap(({ tooSmall }) => tooSmall ?? [])
+        .map((set) => describeMiss(set, search.laidOut(set, kind), selection.minHeadroom, search.request))
+        .sort((a, b) => (a.shortBy ?? Infinity) - (b.shortBy ?? Infinity) || a.count - b.count);
+      return misses;
+    },
+    get reason() {
+      return fits.length > 0
+        ? null
+        : explainNothing(
+            outcomes.map(({ obstacle }) => obstacle),
+            admitted,
+            () => findings.misses[0],
+            selection.notes,
+          );
+    },
+  };
+  return findings;
+}
+
+/** The search of one estimate over sets. Layouts are kept, so that cards of a kind are laid out once. */
+interface SetSearch {
+  request: EstimateRequest;
+  smallest(candidate: Candidate, kind: PlanKind, selection: HardwareSelection): Outcome;
+  /** Memory of a set also where it is too small; null where the engine takes no split over so many devices. */
+  laidOut(set: HardwareSet, kind: PlanKind): MemoryEstimate | null;
+}
+
+function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSearch {
+  const request = withoutSplit(estimate.request);
+  const runtime = request.runtime.kind;
+  const row = catalogue.runtimes.bySlug.get(estimate.runtime);
+  if (!row) throw new Error(`the catalogue has no runtime "${estimate.runtime}"`);
+  const setsByKind = new Map<PlanKind, EqualSets>();
+  const deviceOf = remember((gpu: GpuRow): Device => describeDevice(gpu, row));
+  const laidOut = new Map<string, MemoryEstimate | null>();
+
+  function setsOf(kind: PlanKind): EqualSets {
+    let sets = setsByKind.get(kind);
     if (sets === undefined) {
-      sets = createEqualSets(estimate.request);
-      setsOf.set(estimate, sets);
+      sets = kind === "AS_ASKED" ? createEqualSets(request) : createOffloadSets(request, kind);
+      setsByKind.set(kind, sets);
     }
     return sets;
   }
 
-  function describe(estimate: EstimateModel, gpu: GpuRow): Device {
-    const runtime = catalogue.runtimes.bySlug.get(estimate.runtime);
-    if (!runtime) throw new Error(`the catalogue has no runtime "${estimate.runtime}"`);
-    return describeDevice(gpu, runtime);
+  /** Systems of the same cards under the same links are one and the same to an engine. */
+  function layOut(set: HardwareSet, kind: PlanKind): MemoryEstimate | null {
+    const links = linksOf(set, catalogue);
+    const key = [kind, set.gpu.id, set.count, links.perNode, links.fastDomain].join("/");
+    let memory = laidOut.get(key);
+    if (memory === undefined) {
+      memory = setsOf(kind)(deviceOf(set.gpu), set.count, { links });
+      laidOut.set(key, memory);
+    }
+    return memory;
   }
 
-  function smallestSet(estimate: EstimateModel, gpu: GpuRow): HardwareFitModel | null {
-    const set = findSmallestSet(equalSets(estimate), describe(estimate, gpu), CARDS_IN_ONE_MACHINE[gpu.form]);
-    return set.count === null ? null : describeFit(estimate.request, set.estimate, gpu, null);
+  function obstacleOf(set: HardwareSet, kind: PlanKind, selection: HardwareSelection): Obstacle | null {
+    const { counts, nodes } = selection;
+    if (set.count < counts.least || set.count > counts.most) return { kind: "FILTER", field: "count" };
+    if (set.nodes < nodes.least || set.nodes > nodes.most) return { kind: "FILTER", field: "nodes" };
+    const refused = selection.sets.find(({ test }) => !test(set));
+    if (refused !== undefined) return { kind: "FILTER", field: refused.field };
+    if (set.count > (MOST_DEVICES[runtime] ?? Number.POSITIVE_INFINITY)) return { kind: "TOO_MANY_DEVICES" };
+    return kind === "EXPERTS" || kind === "LAYERS" ? offloadObstacle(set, kind) : null;
   }
 
-  function wholeSystem(estimate: EstimateModel, system: SystemRow): HardwareFitModel | null {
-    const gpu = catalogue.gpus.byId.get(system.gpuId);
-    if (!gpu || gpu.archivedAt !== null) return null;
-    const memory = equalSets(estimate)(describe(estimate, gpu), system.gpuCount);
-    return memory?.fits ? describeFit(estimate.request, memory, gpu, system) : null;
+  function offloadObstacle(set: HardwareSet, kind: PlanKind): Obstacle | null {
+    if (runtime !== "llama-cpp") return { kind: "FILTER", field: "offload" };
+    return kind !== "NONE" && layOut(set, "NONE")?.fits === true ? { kind: "NOT_NEEDED" } : null;
+  }
+
+  function judge(
+    set: HardwareSet,
+    memory: MemoryEstimate | null,
+    selection: HardwareSelection,
+  ): Obstacle | HardwareFitModel {
+    if (memory === null || memory.fits !== true || headroomOf(memory) < selection.minHeadroom)
+      return { kind: "TOO_SMALL" };
+    const hostBytes = hostMemoryOf(set, memory);
+    if (hostBytes !== null && memory.host.total > hostBytes) return { kind: "HOST_MEMORY" };
+    const fit = describeFit(set, memory);
+    const refused = selection.fits.find(({ test }) => !test(fit));
+    return refused === undefined ? fit : { kind: "FILTER", field: refused.field };
   }
 
   return {
-    findAll: (estimate) => [
-      ...gpus.flatMap((gpu) => smallestSet(estimate, gpu) ?? []),
-      ...systems.flatMap((system) => wholeSystem(estimate, system) ?? []),
-    ],
-    smallestSet,
-  };
-}
-
-function describeFit(
-  request: EstimateRequest,
-  memory: MemoryEstimate,
-  gpu: GpuRow,
-  system: SystemRow | null,
-): HardwareFitModel {
-  const devices = memory.devices.map((device) => describeDeviceMemory(device, gpu));
-  const count = devices.length;
-  const price = gpu.streetUsd ?? gpu.msrpUsd;
-  return {
-    gpu,
-    count,
-    system,
-    nodes: 1,
-    plan: describePlan(memory),
-    devices,
-    headroom: devices.reduce((least, device) => Math.min(least, device.free ?? 0), Number.POSITIVE_INFINITY),
-    get maxContext() {
-      return memory.maxContextTokens ?? request.contextTokens;
+    request,
+    smallest(candidate, kind, selection) {
+      const outcome: Outcome = { fit: null, obstacle: { kind: "TOO_SMALL" }, tooSmall: null };
+      if (!runsOn(runtime, candidate.gpu)) return { ...outcome, obstacle: { kind: "ENGINE" } };
+      if (deviceOf(candidate.gpu).capacityBytes === null) return { ...outcome, obstacle: { kind: "NO_CAPACITY" } };
+      for (const set of listSets(candidate, runtime)) {
+        const obstacle = obstacleOf(set, kind, selection);
+        if (obstacle !== null) {
+          outcome.obstacle = outcome.tooSmall === null ? obstacle : smallWithin(outcome.obstacle, obstacle);
+          continue;
+        }
+        const judged = judge(set, layOut(set, kind), selection);
+        if ("memory" in judged) return { ...outcome, fit: judged };
+        outcome.obstacle = judged;
+        if (judged.kind === "TOO_SMALL") outcome.tooSmall = set;
+      }
+      return outcome;
     },
-    usdPerHour: system ? system.usdPerHour : gpu.usdPerHour === null ? null : gpu.usdPerHour * count,
-    usdToBuy: system || price === null ? null : price * count,
+    laidOut(set, kind) {
+      return setsOf(kind)(deviceOf(set.gpu), set.count, { links: linksOf(set, catalogue), evenIfTooSmall: true });
+    },
   };
 }
 
-function describePlan({ plan, devices }: MemoryEstimate): ParallelPlanModel {
-  const layersPerDevice = devices.map((device) => device.layers);
-  return plan === null
-    ? { kind: "LAYER_SPLIT", tensor: 1, pipeline: devices.length, expertParallel: false, layersPerDevice }
-    : {
-        kind: "TENSOR_PIPELINE",
-        tensor: plan.tensorParallel,
-        pipeline: plan.pipelineParallel,
-        expertParallel: plan.expertParallel,
-        layersPerDevice,
-      };
+/** Smaller sets are too small, and what keeps the larger ones out: the first condition to do so. */
+function smallWithin(known: Obstacle, obstacle: Obstacle): Obstacle {
+  if (known.kind === "TOO_SMALL" && known.within !== undefined) return known;
+  return obstacle.kind === "FILTER" ? { kind: "TOO_SMALL", within: obstacle.field } : { kind: "TOO_SMALL" };
+}
+
+/** A split among the devices that were given says nothing of other sets: they are split as the runtime does by itself. */
+function withoutSplit(request: EstimateRequest): EstimateRequest {
+  const { runtime } = request;
+  if (runtime.kind !== "llama-cpp" || runtime.settings.tensorSplit === undefined) return request;
+  const { tensorSplit: _, ...settings } = runtime.settings;
+  return { ...request, runtime: { ...runtime, settings } };
+}
+
+function remember<Key, Value>(compute: (key: Key) => Value): (key: Key) => Value {
+  const known = new Map<Key, Value>();
+  return (key) => {
+    let value = known.get(key);
+    if (value === undefined) {
+      value = compute(key);
+      known.set(key, value);
+    }
+    return value;
+  };
 }

@@ -1,7 +1,15 @@
-import type { GpuRow, MeasurementRow, ModelFileRow, ScenarioRow, SystemRow } from "../../data/rows.js";
+import type { GpuRow, MeasurementRow, ModelFileRow, ScenarioRow } from "../../data/rows.js";
 import type { TensorRole } from "../../estimator/architecture/architecture.js";
 import type { ConsumerKind } from "../../estimator/consumers/consumers.types.js";
-import type { CalculationStep, EstimateRequest, EstimateWarning, KvCacheKind } from "../../estimator/estimate.types.js";
+import type {
+  CalculationStep,
+  EstimateRequest,
+  EstimateWarning,
+  KvCacheKind,
+  MemoryEstimate,
+} from "../../estimator/estimate.types.js";
+import type { OffloadKind } from "../../estimator/fit/offload.js";
+import type { HardwareFindings, HardwareSelection, HardwareSet } from "./hardware-selection.js";
 
 /** Where in a field's arguments a value stands, list indices as decimal strings: `["inputs", "1", "quant"]`. */
 export type ArgumentPath = readonly string[];
@@ -24,6 +32,7 @@ export interface LlamaCppInput {
   gpuLayers?: number | null | undefined;
   cpuMoeLayers: number;
   splitMode: "NONE" | "LAYER" | "ROW";
+  tensorSplit?: readonly number[] | null | undefined;
 }
 
 /** Settings of an engine whose constants change from version to version; the newest one described if absent. */
@@ -152,13 +161,24 @@ export interface EstimateModel {
   extras: readonly { kind: ConsumerKind; size: number; host: number }[];
   pool: { perDevice: number; tokens: number; blockTokens: number; maxConcurrency: number } | null;
   devices: readonly DeviceEstimateModel[];
-  host: { weights: number; kvCache: number; compute: number; total: number };
+  host: HostMemoryModel;
+  /** How the devices share the model; null when no hardware was given. */
+  plan: ParallelPlanModel | null;
   fits: boolean | null;
   maxContext: number | null;
+  maxSequences: number | null;
   accuracy: EstimateAccuracyModel;
   steps: readonly CalculationStep[];
   warnings: readonly EstimateWarning[];
   catalogVersion: number;
+}
+
+/** Memory of the host, bytes. */
+export interface HostMemoryModel {
+  weights: number;
+  kvCache: number;
+  compute: number;
+  total: number;
 }
 
 export interface DeviceEstimateModel {
@@ -184,27 +204,31 @@ export interface EstimateAccuracyModel {
   high: number;
 }
 
-/** How a model is split over the devices of a fit. */
+/** How a model is split over devices, and what to tell the runtime for it. */
 export interface ParallelPlanModel {
   kind: "LAYER_SPLIT" | "TENSOR_PIPELINE";
   tensor: number;
   pipeline: number;
   expertParallel: boolean;
   layersPerDevice: readonly number[];
+  /** Null where all layers are on devices, and in runtimes that have no such setting. */
+  gpuLayers: number | null;
+  cpuMoeLayers: number;
+  /** Null where equal shares are the runtime's own. */
+  tensorSplit: readonly number[] | null;
 }
 
-/** One set of equal cards, or one system of the catalogue, that an estimate fits on. Sizes are bytes. */
-export interface HardwareFitModel {
-  gpu: GpuRow;
-  count: number;
-  system: SystemRow | null;
-  nodes: number;
-  plan: ParallelPlanModel;
-  devices: readonly DeviceEstimateModel[];
-  headroom: number;
-  maxContext: number;
-  usdPerHour: number | null;
-  usdToBuy: number | null;
+/** A set of equal cards, or systems of the catalogue, that an estimate fits on. Sizes are bytes. */
+export interface HardwareFitModel extends HardwareSet {
+  /** The estimate on it, its `request` with the devices and the split. */
+  readonly memory: MemoryEstimate;
+  readonly plan: ParallelPlanModel;
+  readonly devices: readonly DeviceEstimateModel[];
+  readonly host: HostMemoryModel;
+  readonly offload: OffloadKind;
+  readonly headroom: number;
+  readonly maxContext: number;
+  readonly maxSequences: number;
 }
 
 /** One of several estimates that could not be made; `field` is the path of the argument at fault. */
@@ -226,10 +250,12 @@ export interface EstimationService {
   /** The estimate of a measured run; null where it cannot be made. Its interval leaves the measurement itself out. */
   estimateMeasurement(measurement: MeasurementRow): EstimateModel | null;
   /**
-   * All hardware of the catalogue (archived rows left out) that fits: for each card the smallest set of equal
-   * ones whose fullest card fits, and every system as it is. In no particular order.
+   * Hardware of the catalogue that holds the estimate (archived rows left out): for each card the smallest set of equal
+   * ones that does, every system as it is, and for serving engines the fewest of a system where one is not enough.
+   *
+   * @param selection what is looked at; everything if absent
    */
-  findHardware(estimate: EstimateModel): readonly HardwareFitModel[];
+  findHardware(estimate: EstimateModel, selection?: HardwareSelection): HardwareFindings;
   /** The smallest set of one card that holds the estimate, up to `MAX_CARDS_OF_A_KIND`; null when none does. */
   smallestSet(estimate: EstimateModel, gpu: GpuRow): HardwareFitModel | null;
 }

@@ -96,7 +96,8 @@ function prepare(
     model: requireRow(catalogue.models.byId.get(scenario.modelId)),
     quantFormat,
     estimate: own,
-    hardware: () => [...estimation.findHardware(own())].sort((a, b) => a.count - b.count || b.headroom - a.headroom),
+    hardware: () =>
+      [...estimation.findHardware(own()).fits].sort((a, b) => a.count - b.count || b.headroom - a.headroom),
   });
   const engine = createTemplateEngine({
     estimate: (modelSlug, settings) =>

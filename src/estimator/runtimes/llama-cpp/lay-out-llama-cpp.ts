@@ -3,6 +3,7 @@ import { CELL_PADDING } from "../../kv-cache/cell-counts.js";
 import { type MemoryLayout, UNLIMITED_DEVICE } from "../memory-layout.js";
 import { estimateLlamaCpp } from "./estimate-llama-cpp.js";
 import { explainLlamaCpp } from "./explain.js";
+import { MAX_SEQUENCES } from "./run-settings.js";
 
 /**
  * A model laid out by llama.cpp.
@@ -27,6 +28,7 @@ export function layOutLlamaCpp(request: EstimateRequest, settings: LlamaCppSetti
     devices: deviceMemory,
     host: memory.host,
     pool: null,
+    mostSequences: MAX_SEQUENCES,
     steps: () => explainLlamaCpp(request, memory, deviceMemory),
     warnings: () => listWarnings(request, settings),
   };

@@ -6,7 +6,7 @@ import { type CacheSettings, widestValues } from "../../kv-cache/layer-caches.js
 import { graphHabits } from "./graph-habits.js";
 
 /** Sequences llama.cpp can hold at once (`llama-cparams.h`, LLAMA_MAX_SEQ). */
-const MAX_SEQUENCES = 256;
+export const MAX_SEQUENCES = 256;
 /** Largest count llama.cpp's 32-bit token counters are used for here. */
 const MAX_TOKENS = 2 ** 31;
 
@@ -130,20 +130,28 @@ export function deviceShares(devices: readonly Device[], settings: LlamaCppSetti
       "SPLIT_NOT_SUPPORTED",
     );
   }
-  if (tensorSplit?.some((share) => share > 0)) {
-    const invalid = tensorSplit.some((share) => !Number.isFinite(share) || share < 0);
-    if (invalid || tensorSplit.length > devices.length) {
-      throw new EstimateError("The tensor split must have one share, zero or more, for each device.", [
-        "runtime",
-        "settings",
-        "tensorSplit",
-      ]);
-    }
-    return devices.map((_, index) => tensorSplit[index] ?? 0);
+  if (tensorSplit !== undefined) {
+    checkTensorSplit(tensorSplit, devices.length);
+    return [...tensorSplit];
   }
   const free = devices.map(freeBytes);
   const equal = free.some((bytes) => !Number.isFinite(bytes) || bytes <= 0) || free.every((bytes) => bytes === free[0]);
   return equal ? devices.map(() => EQUAL_FREE_BYTES) : free;
+}
+
+function checkTensorSplit(shares: readonly number[], deviceCount: number): void {
+  const told = `the split was ${shares.length === 0 ? "empty" : shares.join(", ")}`;
+  const problem =
+    shares.length !== deviceCount
+      ? `one share for each device: ${told} for ${deviceCount} ${deviceCount === 1 ? "device" : "devices"}`
+      : shares.some((share) => !Number.isFinite(share) || share < 0)
+        ? `no share below zero: ${told}`
+        : shares.every((share) => share === 0)
+          ? `a share above zero: ${told}`
+          : null;
+  if (problem !== null) {
+    throw new EstimateError(`The tensor split must have ${problem}.`, ["runtime", "settings", "tensorSplit"]);
+  }
 }
 
 /** What a process can still allocate on a device once the driver's context is there. */

@@ -40,6 +40,8 @@ export interface ServingMemory {
   cacheGroups: KvCacheLayerGroup[];
   cacheBytesPerToken: number;
   pool: CachePool | null;
+  /** Sequences of one step at most; no limit but memory if absent. */
+  mostSequences?: number;
 }
 
 /**
@@ -64,6 +66,7 @@ export function describeServing(
     devices,
     host: { weights: 0, kvCache: 0, compute: 0 },
     pool: memory.pool,
+    ...(memory.mostSequences !== undefined && { mostSequences: memory.mostSequences }),
     steps: () => explain(devices),
     warnings: () => [...servingWarnings(request, memory.plan, memory.ranks, engine), ...warnings()],
   };

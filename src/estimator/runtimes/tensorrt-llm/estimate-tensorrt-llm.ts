@@ -100,6 +100,7 @@ export function estimateTensorrtLlm(
     cacheGroups: tokenCacheGroups(request, entries, kept, plan.tensorParallel),
     cacheBytesPerToken: plan.tensorParallel * sumOf(stageRates, (rate) => rate.full),
     pool: available === null ? null : describePool(request, constants, rates, kept, available),
+    mostSequences: maxBatchSize,
     fraction,
     maxNumTokens,
     maxBatchSize,

@@ -105,6 +105,7 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
     cacheGroups: groupsOf(request, blocks, stages, plan.tensorParallel),
     cacheBytesPerToken: growthPerToken(blocks, stages, plan.tensorParallel),
     pool: poolBlocks === null ? null : describePool(request, constants, blocks, blocksPerSequence, poolBlocks, parts),
+    mostSequences: batch.maxNumSequences,
     utilization,
     batch,
     graphSizes,

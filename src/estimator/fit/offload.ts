@@ -1,0 +1,89 @@
+import type { Architecture } from "../architecture/architecture.js";
+import { createEqualSets, type EqualSets } from "../estimate.js";
+import type { EstimateRequest, LlamaCppSettings, MemoryEstimate } from "../estimate.types.js";
+import { countBlocks } from "../placement/place-weights.js";
+import { smallestFitting } from "./largest-value.js";
+
+/** What is moved to host memory: nothing, routed experts of some layers, or some layers as a whole. */
+export type OffloadKind = "NONE" | "EXPERTS" | "LAYERS";
+
+/** What the settings of a request leave in host memory beside the tables that are always there. */
+export function offloadOf({ architecture, runtime }: EstimateRequest): OffloadKind {
+  if (runtime.kind !== "llama-cpp") {
+    return "NONE";
+  }
+  const { gpuLayers, cpuMoeLayers } = runtime.settings;
+  if (gpuLayers !== undefined && gpuLayers <= countBlocks(architecture)) {
+    return "LAYERS";
+  }
+  return cpuMoeLayers > expertLayers(architecture).first ? "EXPERTS" : "NONE";
+}
+
+/**
+ * Sets of equal devices with as few layers as possible in host memory: null where nothing has to be moved, where moving
+ * all of them is not enough, or where the runtime moves nothing (all but llama.cpp). With NONE nothing is moved,
+ * whatever the request says.
+ *
+ * How much a set lacks falls with every layer moved, so the fewest are found by halving; the estimator decides.
+ */
+export function createOffloadSets(request: EstimateRequest, kind: OffloadKind): EqualSets {
+  const { architecture, runtime } = request;
+  if (runtime.kind !== "llama-cpp") {
+    return kind === "NONE" ? createEqualSets(request) : () => null;
+  }
+  const { gpuLayers: _, ...settings } = runtime.settings;
+  const setsByMoved = new Map<number, EqualSets>();
+  const setsOf = (moved: number): EqualSets => {
+    let sets = setsByMoved.get(moved);
+    if (sets === undefined) {
+      const changed = { ...settings, ...movedLayers(architecture, kind, moved) };
+      sets = createEqualSets({ ...request, runtime: { kind: "llama-cpp", settings: changed } });
+      setsByMoved.set(moved, sets);
+    }
+    return sets;
+  };
+  if (kind === "NONE") {
+    return setsOf(0);
+  }
+  const { least, most } = movable(architecture, kind);
+  return (device, count, options) => {
+    const withMoved = (moved: number): MemoryEstimate | null => setsOf(moved)(device, count, options);
+    if (withMoved(0)?.fits !== false) {
+      return null;
+    }
+    const moved = smallestFitting((layers) => withMoved(layers)?.fits === true, least, most);
+    return moved === null ? null : withMoved(moved);
+  };
+}
+
+/** The settings that leave so many layers, or their experts, in host memory; counted from the first layer. */
+function movedLayers(
+  architecture: Architecture,
+  kind: OffloadKind,
+  moved: number,
+): Pick<LlamaCppSettings, "gpuLayers" | "cpuMoeLayers"> {
+  return kind === "LAYERS" && moved > 0
+    ? { cpuMoeLayers: 0, gpuLayers: slotCount(architecture) - moved }
+    : { cpuMoeLayers: kind === "EXPERTS" ? moved : 0 };
+}
+
+/** Fewest and most layers that a kind of offload can move; of whole layers one slot stays on the devices. */
+function movable(architecture: Architecture, kind: OffloadKind): { least: number; most: number } {
+  if (kind === "LAYERS") {
+    return { least: 1, most: slotCount(architecture) - 1 };
+  }
+  const { first, last } = expertLayers(architecture);
+  return { least: first + 1, most: last + 1 };
+}
+
+/** What `--n-gpu-layers` counts: the blocks of the file, and the output layer as one more. */
+function slotCount(architecture: Architecture): number {
+  return countBlocks(architecture) + 1;
+}
+
+/** Index of the first and last layer with routed experts; an infinite first one where there are none. */
+function expertLayers({ layers, blocks }: Architecture): { first: number; last: number } {
+  const hasExperts = (name: string): boolean => blocks[name]?.experts !== undefined;
+  const first = layers.findIndex(hasExperts);
+  return { first: first === -1 ? Number.POSITIVE_INFINITY : first, last: layers.findLastIndex(hasExperts) };
+}
