@@ -37,6 +37,18 @@ export interface Architecture {
   tensors: PlainTensor[];
   /** Towers stored beside the text model (an mmproj file in llama.cpp). */
   encoders?: Encoder[];
+  /** Tables by which queries and keys are rotated; absent where nothing is, or where the config does not tell. */
+  rotaryTables?: RotaryTable[];
+}
+
+/** Cosines and sines for every position: serving engines keep them in device memory. */
+export interface RotaryTable {
+  /** Values of a head that are rotated. */
+  width: number;
+  /** Positions that the table covers. */
+  positions: number;
+  /** Positions have sections for time, height and width (M-RoPE). */
+  sectioned?: boolean;
 }
 
 export type Multiplier = "embedding" | "residual";
@@ -56,6 +68,10 @@ export interface Encoder {
   kind: "vision" | "audio";
   /** Parameters of tower and projector together. */
   parameters: number;
+  /** `model_type` of the whole checkpoint, which decides about tower and projector: "gemma3", "qwen3_vl". */
+  modelType?: string;
+  /** Layers of the text model that each take a result from within the tower besides (`deepstack_visual_indexes`). */
+  injectedLayers?: number;
 }
 
 /** One transformer (or state-space) layer. Any of the parts may be missing. */

@@ -895,7 +895,8 @@ const THINKER = "thinker_config";
 
 /** The towers of a multimodal config that can be counted exactly. @throws ConfigError for fields that are wrong. */
 export function readEncoders(config: ConfigReader, textWidth: number): Encoder[] {
-  const towers = TOWERS.get(config.optionalText("model_type") ?? "") ?? [];
+  const modelType = config.optionalText("model_type") ?? "";
+  const towers = TOWERS.get(modelType) ?? [];
   const owner = (towers.length > 0 ? config.optionalObject(THINKER) : undefined) ?? config;
   return towers.flatMap((tower) => {
     const stated = owner.optionalObject(TOWER_FIELDS[tower.kind]);
@@ -903,6 +904,8 @@ export function readEncoders(config: ConfigReader, textWidth: number): Encoder[]
     if (!described && !tower.isFixed) return [];
     const reader = (described ?? ConfigReader.of({}, config.path)).withDefaults(tower.defaults ?? {});
     const parameters = tower.count(reader, config, textWidth);
-    return parameters === undefined ? [] : [{ kind: tower.kind, parameters }];
+    if (parameters === undefined) return [];
+    const injectedLayers = reader.optionalWholes(["deepstack_visual_indexes"])?.length ?? 0;
+    return [{ kind: tower.kind, parameters, modelType, ...(injectedLayers > 0 && { injectedLayers }) }];
   });
 }

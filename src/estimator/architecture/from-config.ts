@@ -6,6 +6,7 @@ import { withEncoders } from "./decoder.js";
 import { readEncoders } from "./encoders.js";
 import type { Family } from "./family.js";
 import { familyOfArchitecture, familyOfModelType, knownModelTypes } from "./registry.js";
+import { readRotaryTables } from "./rotary.js";
 import { assertArchitecture } from "./validate.js";
 
 /** Where multimodal configs keep the text model. */
@@ -28,7 +29,9 @@ export function architectureFromConfig(config: unknown): Architecture {
   const root = ConfigReader.of(config);
   const { reader, family } = findTextModel(root);
   const described = withoutMissingOutput(family.describe(reader), reader, family);
-  return assertPossible(withEncoders(described, readEncoders(root, described.hiddenSize)));
+  const rotaryTables = readRotaryTables(reader, described);
+  const architecture = rotaryTables.length > 0 ? { ...described, rotaryTables } : described;
+  return assertPossible(withEncoders(architecture, readEncoders(root, described.hiddenSize)));
 }
 
 /** Each field alone was possible; together they may still not be (widths multiplied, parameters in all). */

@@ -97,6 +97,13 @@ export function assertArchitecture(value: unknown): Architecture {
   for (const encoder of root.optionalObjects("encoders") ?? []) {
     checkChoice(encoder, "kind", ["vision", "audio"]);
     encoder.whole(["parameters"], { min: 0, max: MAX_PARAMETERS });
+    encoder.optionalText("modelType");
+    encoder.optionalWhole(["injectedLayers"], { min: 1, max: MAX_LAYERS });
+  }
+  for (const table of root.optionalObjects("rotaryTables") ?? []) {
+    table.size("width");
+    table.whole(["positions"], { min: 1, max: MAX_CONTEXT_TOKENS });
+    table.optionalFlag("sectioned");
   }
   const architecture = value as Architecture;
   checkTotal(architecture);
