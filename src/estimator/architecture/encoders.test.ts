@@ -214,6 +214,63 @@ const MODELS: [name: string, parameters: number, config: Record<string, unknown>
       vision_config: { args: { model: "vit_huge_patch16_224", cpe_max_size: 2048 }, patch_size: 16 },
     },
   ],
+  [
+    "command-a-vision-07-2025",
+    111_867_525_360,
+    {
+      model_type: "cohere2_vision",
+      alignment_intermediate_size: 36864,
+      downsample_factor: 2,
+      text_config: {
+        model_type: "cohere2",
+        head_dim: 128,
+        hidden_size: 12288,
+        intermediate_size: 36864,
+        num_attention_heads: 96,
+        num_hidden_layers: 64,
+        num_key_value_heads: 8,
+      },
+      vision_config: { model_type: "siglip_vision_model", image_size: 512, patch_size: 16, vision_use_head: false },
+    },
+  ],
+  [
+    "Phi-4-reasoning-vision-15B",
+    15_119_518_144,
+    {
+      model_type: "phi4-siglip",
+      architectures: ["Phi4ForCausalLMV"],
+      hidden_size: 5120,
+      intermediate_size: 17920,
+      max_position_embeddings: 32768,
+      num_attention_heads: 40,
+      num_hidden_layers: 40,
+      num_key_value_heads: 10,
+      tie_word_embeddings: false,
+      vision_config: { model_type: "siglip2_vision_model" },
+      vocab_size: 100352,
+    },
+  ],
+  [
+    "HunyuanOCR",
+    996_208_112,
+    {
+      model_type: "hunyuan_vl",
+      architectures: ["HunYuanVLForConditionalGeneration"],
+      tie_word_embeddings: true,
+      text_config: {
+        model_type: "hunyuan_vl_text",
+        head_dim: 128,
+        hidden_size: 1024,
+        intermediate_size: 3584,
+        max_position_embeddings: 131072,
+        num_attention_heads: 16,
+        num_hidden_layers: 24,
+        num_key_value_heads: 8,
+        vocab_size: 120818,
+      },
+      vision_config: { hidden_size: 1152, out_hidden_size: 1024 },
+    },
+  ],
 ];
 
 /* Towers whose models publish no count that is theirs alone: sums over the modules of their classes. */

@@ -838,6 +838,66 @@ const LLAMA_NEMOTRON_VL: Tower = {
   },
 };
 
+/** Command A Vision: SigLIP, and Aya's gated projector without a norm. */
+const COHERE2_VISION: Tower = {
+  kind: "vision",
+  defaults: { hidden_size: 1152, intermediate_size: 4304, num_hidden_layers: 27, patch_size: 16, image_size: 512 },
+  count: (tower, outer, textWidth) => {
+    const merged = tower.size("hidden_size") * square(outer.optionalSize("downsample_factor") ?? 2);
+    const middle = outer.optionalSize("alignment_intermediate_size") ?? 36_864;
+    return siglip(tower) + linear(merged, middle) + linear(Math.floor(middle / 2), textWidth);
+  },
+};
+
+/** Phi-4-reasoning-vision: SigLIP 2 with its pooling head and a table of 256 positions, and two layers. */
+const PHI4_SIGLIP: Tower = {
+  kind: "vision",
+  defaults: {
+    hidden_size: 1152,
+    intermediate_size: 4304,
+    num_hidden_layers: 27,
+    patch_size: 16,
+    num_patches: 256,
+  },
+  count: (tower, _outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    return siglip(tower) + poolingHead(width, tower.size("intermediate_size")) + twoLayers(width, textWidth, textWidth);
+  },
+};
+
+/** Vectors of the text's width that stand around an image in Hunyuan's vision models. */
+const HUNYUAN_MARKS = 3;
+
+/** Hunyuan's vision models: patches merged by two convolutions that widen, marks, and norms before and after. */
+const HUNYUAN_VL: Tower = {
+  kind: "vision",
+  defaults: {
+    hidden_size: 1152,
+    intermediate_size: 4304,
+    num_hidden_layers: 27,
+    patch_size: 16,
+    max_image_size: 2048,
+    spatial_merge_size: 2,
+  },
+  count: (tower, _outer, textWidth) => {
+    const width = tower.size("hidden_size");
+    const output = tower.optionalSize("out_hidden_size") ?? textWidth;
+    const positions = square(Math.floor(tower.size("max_image_size") / tower.size("patch_size"))) + 1;
+    const merged = width * square(tower.size("spatial_merge_size"));
+    return (
+      tower.size("num_hidden_layers") * biasedLayer(width, tower.size("intermediate_size")) +
+      linear(patchValues(tower), width) +
+      positions * width +
+      twoLayers(merged, 2 * width, 4 * width) +
+      linear(4 * width, output) +
+      4 * width +
+      HUNYUAN_MARKS * output +
+      width +
+      output
+    );
+  },
+};
+
 /** By `model_type` of the whole config: a tower's projector depends on the model it is for. */
 const TOWERS: ReadonlyMap<string, readonly Tower[]> = new Map([
   ["qwen2_vl", [QWEN2_VL]],
@@ -865,6 +925,9 @@ const TOWERS: ReadonlyMap<string, readonly Tower[]> = new Map([
   ["idefics3", [IDEFICS3]],
   ["smolvlm", [IDEFICS3]],
   ["aya_vision", [AYA_VISION]],
+  ["cohere2_vision", [COHERE2_VISION]],
+  ["hunyuan_vl", [HUNYUAN_VL]],
+  ["phi4-siglip", [PHI4_SIGLIP]],
   ["llama4", [LLAMA4]],
   ["mllama", [MLLAMA]],
   ["mistral3", [PIXTRAL]],

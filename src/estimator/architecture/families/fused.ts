@@ -104,8 +104,14 @@ const outputBias = (config: ConfigReader) => ({
 
 export const FUSED_FAMILIES: readonly Family[] = [
   {
-    modelTypes: ["phi3", "phi3_v", "phi4mm", "phi4_multimodal"],
-    architectures: ["Phi3ForCausalLM", "Phi3VForCausalLM", "Phi4MMForCausalLM", "Phi4MultimodalForCausalLM"],
+    modelTypes: ["phi3", "phi3_v", "phi4mm", "phi4_multimodal", "phi4-siglip"],
+    architectures: [
+      "Phi3ForCausalLM",
+      "Phi3VForCausalLM",
+      "Phi4MMForCausalLM",
+      "Phi4MultimodalForCausalLM",
+      "Phi4ForCausalLMV",
+    ],
     defaults: {
       vocab_size: 32064,
       hidden_size: 3072,

@@ -21,16 +21,21 @@ import { predictionBlock, repeatBlock } from "../prediction.js";
 /* Hunyuan: dense, a mixture that may share keys and values between layers, and its third generation, Hy3. */
 
 const DENSE: Family = {
-  modelTypes: ["hunyuan_v1_dense"],
-  architectures: ["HunYuanDenseV1ForCausalLM"],
+  modelTypes: ["hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"],
+  architectures: ["HunYuanDenseV1ForCausalLM", "HunYuanVLForConditionalGeneration"],
   describe: (config) => {
     assertDense(config);
+    const isVision = config.optionalText("model_type")?.startsWith("hunyuan_vl") === true;
     const block = joinParts(
       norms(hiddenSizeOf(config), ["attn_norm", "ffn_norm"]),
       groupedAttention(config, { queryKeyNorm: "head", biases: attentionBiases(config, "qkvo") }),
       feedForward(config),
     );
-    return describeDecoder(config, { gguf: "hunyuan-dense", tiedByDefault: false, layer: () => block });
+    return describeDecoder(config, {
+      gguf: isVision ? "hunyuan_vl" : "hunyuan-dense",
+      tiedByDefault: false,
+      layer: () => block,
+    });
   },
 };
 

@@ -1,3 +1,4 @@
+import type { Block, Window } from "../architecture.js";
 import {
   attentionBiases,
   feedForward,
@@ -8,10 +9,14 @@ import {
   intermediateSizeOf,
   joinParts,
   norms,
+  routedExperts,
 } from "../block-parts.js";
-import { describeDecoder, layerCountOf } from "../decoder.js";
+import type { ConfigReader } from "../config-reader.js";
+import { describeDecoder, layerCountOf, predictionCountOf } from "../decoder.js";
+import { expertLayers } from "../expert-layers.js";
 import type { Family } from "../family.js";
-import { layerWindows, windowField } from "../windows.js";
+import { predictionBlock, repeatBlock } from "../prediction.js";
+import { type LayerWindows, layerWindows, windowField } from "../windows.js";
 
 /*
  * Families with layer norms, many with one norm before attention and feed forward in parallel:
@@ -21,7 +26,70 @@ import { layerWindows, windowField } from "../windows.js";
 /** Every fourth layer of Command R7B and Command A is full. */
 const COHERE2_PATTERN = { period: 4, full: "last" } as const;
 
+const COHERE2_DEFAULTS = {
+  vocab_size: 256000,
+  hidden_size: 8192,
+  intermediate_size: 22528,
+  num_hidden_layers: 40,
+  num_attention_heads: 64,
+  max_position_embeddings: 8192,
+  sliding_window: 4096,
+};
+
+/** Windows of Command A+: leading dense layers follow a pattern of their own, the mixtures after them start anew. */
+function cohereMoeWindows(config: ConfigReader, layers: number, leading: number): LayerWindows {
+  const period = config.optionalSize("sliding_window_pattern") ?? COHERE2_PATTERN.period;
+  const leadingPeriod = config.optionalSize("prefix_dense_sliding_window_pattern") ?? 1;
+  return layerWindows(config, layers, (index) =>
+    index < leading ? (index + 1) % leadingPeriod === 0 : (index - leading + 1) % period === 0,
+  );
+}
+
+/** Command A+: Command A's parallel layers with experts; its full layers are not rotated, but for leading dense ones. */
+const COHERE2_MOE: Family = {
+  modelTypes: ["cohere2_moe"],
+  architectures: ["Cohere2MoeForCausalLM"],
+  defaults: { ...COHERE2_DEFAULTS, num_experts: 8, num_experts_per_tok: 2 },
+  assumed: { head_dim: 128, sliding_window: 4096 },
+  describe: (config) => {
+    const hiddenSize = hiddenSizeOf(config);
+    const layers = layerCountOf(config);
+    const hasExperts = expertLayers(config, layers);
+    const firstMixture = hasExperts.indexOf(true);
+    const leading = firstMixture < 0 ? layers : firstMixture;
+    const windows = cohereMoeWindows(config, layers, leading);
+    const size = intermediateSizeOf(config);
+    const shared = config.optionalCount("num_shared_experts") ?? 0;
+    const block = (window: Window | undefined, isMixture: boolean): Block =>
+      joinParts(
+        norms(hiddenSize, ["attn_norm"]),
+        groupedAttention(config, {
+          biases: attentionBiases(config, "qkvo"),
+          shape: { ...windowField(window), ...(window === undefined && isMixture ? { noRope: true } : {}) },
+        }),
+        isMixture
+          ? routedExperts(config, { size, shared: shared > 0 ? { size: shared * size, gated: true } : undefined })
+          : feedForward(config, { size: config.optionalSize("prefix_dense_intermediate_size") ?? size }),
+      );
+    return describeDecoder(config, {
+      gguf: "cohere2moe",
+      tiedByDefault: true,
+      layer: (index) => block(windows[index], hasExperts[index] ?? true),
+      prediction: {
+        blocks: repeatBlock(
+          () => predictionBlock(block(undefined, true), hiddenSize),
+          predictionCountOf(config, "num_nextn_predict_layers"),
+        ),
+        inGguf: true,
+        loadedByLlamaCpp: true,
+        cachedByLlamaCpp: true,
+      },
+    });
+  },
+};
+
 export const LAYER_NORM_FAMILIES: readonly Family[] = [
+  COHERE2_MOE,
   {
     modelTypes: ["cohere"],
     architectures: ["CohereForCausalLM"],
@@ -46,15 +114,7 @@ export const LAYER_NORM_FAMILIES: readonly Family[] = [
   {
     modelTypes: ["cohere2"],
     architectures: ["Cohere2ForCausalLM"],
-    defaults: {
-      vocab_size: 256000,
-      hidden_size: 8192,
-      intermediate_size: 22528,
-      num_hidden_layers: 40,
-      num_attention_heads: 64,
-      max_position_embeddings: 8192,
-      sliding_window: 4096,
-    },
+    defaults: COHERE2_DEFAULTS,
     describe: (config) => {
       const period = config.optionalSize("sliding_window_pattern", "layer_switch") ?? COHERE2_PATTERN.period;
       const windows = layerWindows(config, layerCountOf(config), { ...COHERE2_PATTERN, period });

@@ -335,6 +335,38 @@ describe("parameters of published models", () => {
     expect(countOf(config) / parameters).toBeCloseTo(1, 4);
   });
 
+  it("Command A+'s leading dense layers follow a pattern of their own", () => {
+    const config = {
+      model_type: "cohere2_moe",
+      architectures: ["Cohere2MoeForCausalLM"],
+      first_k_dense_replace: 1,
+      head_dim: 128,
+      hidden_size: 2048,
+      intermediate_size: 768,
+      max_position_embeddings: 500000,
+      num_attention_heads: 32,
+      num_experts: 128,
+      num_experts_per_tok: 8,
+      num_hidden_layers: 49,
+      num_key_value_heads: 4,
+      num_shared_experts: 0,
+      prefix_dense_intermediate_size: 3072,
+      prefix_dense_sliding_window_pattern: 1,
+      sliding_window: 4096,
+      tie_word_embeddings: null,
+      vocab_size: 262144,
+    };
+    const { layers } = architectureFromConfig(config);
+    expect(layers.map((layer) => layer.startsWith("full"))).toEqual(layers.map((_, index) => index % 4 === 0));
+    // "30B-A3B" (llama.cpp, LLM_TYPE_30B_A3B for 49 layers).
+    expect(countParameters(architectureFromConfig(config))).toMatchObject({
+      total: 30_484_303_872,
+      active: 3_305_213_952,
+    });
+    const kinds = layers.map((_, index) => (index % 4 === 0 ? "full_attention" : "sliding_attention"));
+    expect(architectureFromConfig({ ...config, layer_types: kinds }).layers).toEqual(layers);
+  });
+
   it("Phi-4-mini-flash caches in nine layers of attention, eight of them windows, and keeps nine states", () => {
     const expected = { mamba1: 9, sliding: 8, grouped: 1, stateless: 7, shared: 7 };
     expect(mixers(PHI4_FLASH)).toEqual(expected);
