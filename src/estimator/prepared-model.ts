@@ -1,5 +1,6 @@
 import type { Architecture } from "./architecture/architecture.js";
 import type { WeightsBreakdown } from "./estimate.types.js";
+import { onceOnly, oncePerPair } from "./once-for.js";
 import { layOutWeights, type WeightLayout } from "./placement/place-weights.js";
 import type { QuantScheme } from "./quantization/scheme.js";
 import { storeTensors } from "./quantization/store-tensors.js";
@@ -10,31 +11,22 @@ import { listTensors } from "./tensors/list-tensors.js";
 export interface PreparedModel {
   weights: WeightsBreakdown;
   layout: WeightLayout;
-  /** Bytes of each tensor by its GGUF name. */
-  tensorBytes: ReadonlyMap<string, number>;
+  /** Bytes of a tensor by its GGUF name; 0 where there is none. */
+  bytesOf: (name: string) => number;
 }
-
-const prepared = new WeakMap<Architecture, WeakMap<QuantScheme, PreparedModel>>();
 
 /**
  * Lists a model's tensors and stores them in a format, once per pair of objects: callers that keep the
  * architecture and the scheme get the second answer at no cost.
  */
-export function prepareModel(architecture: Architecture, scheme: QuantScheme): PreparedModel {
-  let byScheme = prepared.get(architecture);
-  if (byScheme === undefined) {
-    byScheme = new WeakMap();
-    prepared.set(architecture, byScheme);
-  }
-  let model = byScheme.get(scheme);
-  if (model === undefined) {
-    const stored = storeTensors(architecture, listTensors(architecture), scheme);
-    model = {
-      weights: summarizeWeights(architecture, stored),
-      layout: layOutWeights(architecture, stored),
-      tensorBytes: new Map(stored.map(({ tensor, bytes }) => [tensor.name, bytes])),
-    };
-    byScheme.set(scheme, model);
-  }
-  return model;
+export const prepareModel: (architecture: Architecture, scheme: QuantScheme) => PreparedModel = oncePerPair(prepare);
+
+function prepare(architecture: Architecture, scheme: QuantScheme): PreparedModel {
+  const stored = storeTensors(architecture, listTensors(architecture), scheme);
+  const bytesByName = onceOnly(() => new Map(stored.map(({ tensor, bytes }) => [tensor.name, bytes])));
+  return {
+    weights: summarizeWeights(architecture, stored),
+    layout: layOutWeights(architecture, stored),
+    bytesOf: (name) => bytesByName().get(name) ?? 0,
+  };
 }

@@ -14,18 +14,20 @@ import { fitsWholeBlocks, type GgmlTypeName } from "./ggml-types.js";
 export type RecipeGeneration = "current" | "before-2026-04";
 
 /** Kinds of tensor that the rules tell apart. */
-export type RecipeCategory =
-  | "OUTPUT"
-  | "EMBEDDING"
-  | "VALUE"
-  | "FUSED_QKV"
-  | "KEY"
-  | "QUERY"
-  | "ATTENTION_OUTPUT"
-  | "UP"
-  | "GATE"
-  | "DOWN"
-  | "OTHER";
+export const RECIPE_CATEGORIES = [
+  "OUTPUT",
+  "EMBEDDING",
+  "VALUE",
+  "FUSED_QKV",
+  "KEY",
+  "QUERY",
+  "ATTENTION_OUTPUT",
+  "UP",
+  "GATE",
+  "DOWN",
+  "OTHER",
+] as const;
+export type RecipeCategory = (typeof RECIPE_CATEGORIES)[number];
 
 /** What the rules ask about the whole model. */
 export interface RecipeModel {
@@ -200,17 +202,7 @@ const WIDER_ATTENTION_OUTPUT = [
   "Q4_K_S",
   "Q4_K_M",
 ] as const;
-const BLOCK_CATEGORIES = [
-  "VALUE",
-  "FUSED_QKV",
-  "KEY",
-  "QUERY",
-  "ATTENTION_OUTPUT",
-  "UP",
-  "GATE",
-  "DOWN",
-  "OTHER",
-] as const;
+const BLOCK_CATEGORIES = RECIPE_CATEGORIES.filter((category) => category !== "OUTPUT" && category !== "EMBEDDING");
 
 function rule(
   fileTypes: readonly GgmlFileTypeName[],

@@ -1,4 +1,5 @@
-import type { Architecture, Block } from "../architecture/architecture.js";
+import type { Architecture, Block, PlainTensor } from "../architecture/architecture.js";
+import { onceFor } from "../once-for.js";
 import type { Tensor } from "../tensors/tensor.js";
 import {
   GGML_FILE_TYPES,
@@ -11,6 +12,7 @@ import {
   LABELLED_70B,
   LAST_FALLBACK,
   ODD_ROW_FALLBACK,
+  RECIPE_CATEGORIES,
   RECIPE_RAISES,
   RECIPE_RULES,
   type RecipeCategory,
@@ -21,7 +23,7 @@ import {
   TIED_OUTPUT_NAMES,
   VALUE_TENSOR_PARTS,
 } from "./ggml-recipe-rules.js";
-import { allowsQuantization, sourceType } from "./ggml-source-types.js";
+import { allowsQuantization, fixedSourceType } from "./ggml-source-types.js";
 import { fitsWholeBlocks, type GgmlTypeName, ggmlTypeByName, QuantizationError } from "./ggml-types.js";
 import type { GgmlScheme } from "./scheme.js";
 
@@ -42,31 +44,34 @@ export function ggmlTypes(architecture: Architecture, tensors: readonly Tensor[]
   const overrides = overridesOf(scheme);
   const file = describeFile(tensors);
   const model = describeModel(architecture, tensors);
+  const rules = recipeOf(fileType);
+  const standInNames = file.isTied ? TIED_OUTPUT_NAMES[generation] : [];
   const counts = new Map<RecipeCategory, number>();
   const types = new Array<GgmlTypeName>(tensors.length);
 
-  for (const { index, tensor, isQuantizable, rowElements, categories } of file.tensors) {
-    if (!isQuantizable) {
-      types[index] = sourceType(tensor, scheme.sourceType ?? DEFAULT_SOURCE_TYPE);
+  for (const { index, tensor, facts } of file.tensors) {
+    const { rowElements, isStacked } = facts;
+    const ownCategory = facts.categories[generation];
+    if (!facts.isQuantizable) {
+      types[index] = facts.fixedSourceType ?? scheme.sourceType ?? DEFAULT_SOURCE_TYPE;
       continue;
     }
-    const override = overrides(tensor, categories[generation]);
+    const override = overrides(ownCategory, isStacked);
     if (override !== undefined || isUnquantized) {
       types[index] = override ?? baseType;
       continue;
     }
-    const isStandInOutput = file.isTied && TIED_OUTPUT_NAMES[generation].includes(tensor.name);
-    const category = isStandInOutput ? "OUTPUT" : categories[generation];
+    const category = standInNames.includes(tensor.name) ? "OUTPUT" : ownCategory;
     const runningIndex = counts.get(category) ?? 0;
     counts.set(category, runningIndex + 1);
     const choice = scheme.pure
       ? baseType
-      : chooseType(fileType, category, {
+      : chooseType(rules.get(category), {
           model,
           importanceMatrix: scheme.importanceMatrix ?? false,
           baseType,
           rowElements,
-          isStacked: isStacked(tensor),
+          isStacked,
           isFeedForward: FEED_FORWARD_CATEGORIES.has(category),
           runningIndex,
           layerIndex: model.experts > 1 ? (tensor.layer ?? runningIndex) : runningIndex,
@@ -76,46 +81,52 @@ export function ggmlTypes(architecture: Architecture, tensors: readonly Tensor[]
   return types;
 }
 
+/** What a tensor's name and shape say, whatever the file type: the same in all layers of a kind. */
+interface NamedFacts {
+  isQuantizable: boolean;
+  fixedSourceType: GgmlTypeName | null;
+  rowElements: number;
+  isStacked: boolean;
+  isValue: boolean;
+  categories: Record<RecipeGeneration, RecipeCategory>;
+}
+
+const factsByDescription = new WeakMap<PlainTensor, NamedFacts>();
+
+function namesSay(tensor: Tensor): NamedFacts {
+  let facts = factsByDescription.get(tensor.description);
+  if (facts === undefined) {
+    facts = {
+      isQuantizable: allowsQuantization(tensor),
+      fixedSourceType: fixedSourceType(tensor),
+      rowElements: rowElementsOf(tensor),
+      isStacked: (tensor.shape[2] ?? 1) > 1,
+      isValue: VALUE_TENSOR_PARTS.some((part) => tensor.name.includes(part)),
+      categories: {
+        current: categoryOf(tensor.name, "current"),
+        "before-2026-04": categoryOf(tensor.name, "before-2026-04"),
+      },
+    };
+    factsByDescription.set(tensor.description, facts);
+  }
+  return facts;
+}
+
 /** What the names of a file's tensors say, whatever the file type. */
 interface FileDescription {
   /** In the order in which llama.cpp walks the file; `index` is the place in the list given. */
-  tensors: {
-    index: number;
-    tensor: Tensor;
-    isQuantizable: boolean;
-    rowElements: number;
-    categories: Record<RecipeGeneration, RecipeCategory>;
-  }[];
+  tensors: { index: number; tensor: Tensor; facts: NamedFacts }[];
   /** No output matrix: the token embedding stands in for it. */
   isTied: boolean;
   valueTensors: number;
 }
 
 /** Kept as long as the list itself: one model is asked about under many file types. */
-const FILE_DESCRIPTIONS = new WeakMap<readonly Tensor[], FileDescription>();
-
-function describeFile(tensors: readonly Tensor[]): FileDescription {
-  const known = FILE_DESCRIPTIONS.get(tensors);
-  if (known !== undefined) {
-    return known;
-  }
-  const description: FileDescription = {
-    tensors: inFileOrder(tensors).map(({ index, tensor }) => ({
-      index,
-      tensor,
-      isQuantizable: allowsQuantization(tensor),
-      rowElements: rowElementsOf(tensor),
-      categories: {
-        current: categoryOf(tensor.name, "current"),
-        "before-2026-04": categoryOf(tensor.name, "before-2026-04"),
-      },
-    })),
-    isTied: !tensors.some((tensor) => tensor.name === OUTPUT_NAME),
-    valueTensors: tensors.filter(({ name }) => VALUE_TENSOR_PARTS.some((part) => name.includes(part))).length,
-  };
-  FILE_DESCRIPTIONS.set(tensors, description);
-  return description;
-}
+const describeFile: (tensors: readonly Tensor[]) => FileDescription = onceFor((tensors) => ({
+  tensors: inFileOrder(tensors).map(({ index, tensor }) => ({ index, tensor, facts: namesSay(tensor) })),
+  isTied: !tensors.some((tensor) => tensor.name === OUTPUT_NAME),
+  valueTensors: tensors.filter((tensor) => namesSay(tensor).isValue).length,
+}));
 
 /** What the recipe asks about a model. `tensors` are those of the file. */
 export function describeModel(architecture: Architecture, tensors: readonly Tensor[]): RecipeModel {
@@ -176,10 +187,6 @@ function categoryOf(name: string, generation: RecipeGeneration): RecipeCategory 
   return match?.category ?? "OTHER";
 }
 
-function isStacked(tensor: Tensor): boolean {
-  return (tensor.shape[2] ?? 1) > 1;
-}
-
 function rowElementsOf(tensor: Tensor): number {
   const rowElements = tensor.shape[0];
   if (rowElements === undefined) {
@@ -189,47 +196,54 @@ function rowElementsOf(tensor: Tensor): number {
 }
 
 /** Types named outright in the scheme; they pass by the recipe and its counts. */
-function overridesOf(scheme: GgmlScheme): (tensor: Tensor, category: RecipeCategory) => GgmlTypeName | undefined {
+function overridesOf(scheme: GgmlScheme): (category: RecipeCategory, isStacked: boolean) => GgmlTypeName | undefined {
   const named = (name: string | undefined) => (name === undefined ? undefined : ggmlTypeByName(name));
   const expertsType = named(scheme.expertsType);
   const outputType = named(scheme.outputType);
   const embeddingType = named(scheme.embeddingType);
-  return (tensor, category) => {
+  return (category, isStacked) => {
     if (category === "OUTPUT") {
       return outputType;
     }
     if (category === "EMBEDDING") {
       return embeddingType;
     }
-    return FEED_FORWARD_CATEGORIES.has(category) && isStacked(tensor) ? expertsType : undefined;
+    return FEED_FORWARD_CATEGORIES.has(category) && isStacked ? expertsType : undefined;
   };
 }
 
-const RULES_BY_PLACE = groupByPlace(RECIPE_RULES);
-const RAISES_BY_PLACE = groupByPlace(RECIPE_RAISES);
+/** What may change the base type of one category of tensors, in order. */
+interface CategoryRules {
+  rules: RecipeRule[];
+  raises: (typeof RECIPE_RAISES)[number][];
+}
 
-function groupByPlace<T extends Pick<RecipeRule, "fileTypes" | "categories">>(rules: readonly T[]): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const rule of rules) {
-    for (const fileType of rule.fileTypes) {
-      for (const category of rule.categories) {
-        const place = placeOf(fileType, category);
-        groups.set(place, [...(groups.get(place) ?? []), rule]);
-      }
-    }
+const recipes = new Map<GgmlFileTypeName, ReadonlyMap<RecipeCategory, CategoryRules>>();
+
+/** The rules of a file type by category. */
+function recipeOf(fileType: GgmlFileTypeName): ReadonlyMap<RecipeCategory, CategoryRules> {
+  let recipe = recipes.get(fileType);
+  if (recipe === undefined) {
+    const applies = (rule: Pick<RecipeRule, "fileTypes" | "categories">, category: RecipeCategory) =>
+      rule.fileTypes.includes(fileType) && rule.categories.includes(category);
+    recipe = new Map(
+      RECIPE_CATEGORIES.map((category) => [
+        category,
+        {
+          rules: RECIPE_RULES.filter((rule) => applies(rule, category)),
+          raises: RECIPE_RAISES.filter((raise) => applies(raise, category)),
+        },
+      ]),
+    );
+    recipes.set(fileType, recipe);
   }
-  return groups;
+  return recipe;
 }
 
-function placeOf(fileType: GgmlFileTypeName, category: RecipeCategory): string {
-  return `${fileType} ${category}`;
-}
-
-function chooseType(fileType: GgmlFileTypeName, category: RecipeCategory, question: RecipeQuestion): GgmlTypeName {
-  const place = placeOf(fileType, category);
-  const rule = RULES_BY_PLACE.get(place)?.find(({ when }) => when(question));
+function chooseType(recipe: CategoryRules | undefined, question: RecipeQuestion): GgmlTypeName {
+  const rule = recipe?.rules.find(({ when }) => when(question));
   const choice = rule?.type ?? question.baseType;
-  const raise = RAISES_BY_PLACE.get(place)?.find(({ when, from }) => from.includes(choice) && when(question));
+  const raise = recipe?.raises.find(({ when, from }) => from.includes(choice) && when(question));
   return raise?.to ?? choice;
 }
 

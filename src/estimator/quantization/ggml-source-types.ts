@@ -73,8 +73,8 @@ export function dimensionCount(shape: readonly number[]): number {
   return shape.findLastIndex((size) => size > 1) + 1;
 }
 
-/** Type in which an ordinary conversion leaves a tensor, before any quantization. */
-export function sourceType(tensor: Tensor, matrixType: "F16" | "BF16" | "F32"): "F16" | "BF16" | "F32" | "I32" {
+/** Type in which every conversion leaves a tensor, before any quantization; null where it is the file's own. */
+export function fixedSourceType(tensor: Tensor): "F32" | "I32" | null {
   if (tensor.isInteger) {
     return "I32";
   }
@@ -82,7 +82,7 @@ export function sourceType(tensor: Tensor, matrixType: "F16" | "BF16" | "F32"): 
     dimensionCount(tensor.shape) < 2 ||
     !tensor.name.endsWith("weight") ||
     CONVERTED_TO_F32.some((part) => tensor.name.includes(part));
-  return keepsFullPrecision ? "F32" : matrixType;
+  return keepsFullPrecision ? "F32" : null;
 }
 
 /** True for the matrices that llama-quantize gives another type. */

@@ -80,12 +80,19 @@ export function rowCount(shape: readonly number[]): number {
  */
 export function tensorBytes(type: GgmlTypeName, shape: readonly number[]): number {
   const rowElements = shape[0];
-  if (rowElements === undefined || shape.some((size) => !Number.isSafeInteger(size) || size < 1)) {
-    throw new QuantizationError(`[${shape.join(", ")}] is not a tensor shape`);
+  let rows = 1;
+  for (const [dimension, size] of shape.entries()) {
+    if (!Number.isSafeInteger(size) || size < 1) {
+      throw new QuantizationError(`[${shape.join(", ")}] is not a tensor shape`);
+    }
+    rows *= dimension === 0 ? 1 : size;
+  }
+  if (rowElements === undefined) {
+    throw new QuantizationError("[] is not a tensor shape");
   }
   const { blockElements, blockBytes } = GGML_TYPES[type];
-  if (!fitsWholeBlocks(type, rowElements)) {
+  if (rowElements % blockElements !== 0) {
     throw new QuantizationError(`a row of ${rowElements} values is not whole ${type} blocks of ${blockElements}`);
   }
-  return (rowElements / blockElements) * blockBytes * rowCount(shape);
+  return (rowElements / blockElements) * blockBytes * rows;
 }

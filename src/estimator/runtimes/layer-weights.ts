@@ -4,7 +4,7 @@ import { matrixRole } from "../quantization/matrix-role.js";
 import type { QuantScheme, StoredTensor } from "../quantization/scheme.js";
 import { summarizeWeights } from "../quantization/summarize-weights.js";
 import { loadedTensors } from "./loaded-tensors.js";
-import { oncePerPair } from "./once-per-pair.js";
+import { oncePerPair } from "../once-for.js";
 
 /**
  * A text model's weights as engines hold them that cut a checkpoint between layers: Transformers, MLX LM, ExLlama. All

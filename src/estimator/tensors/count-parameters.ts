@@ -1,4 +1,5 @@
 import type { Architecture, TensorRole } from "../architecture/architecture.js";
+import { onceFor } from "../once-for.js";
 import { listPredictionTensors, listTensors } from "./list-tensors.js";
 import type { Tensor } from "./tensor.js";
 
@@ -18,7 +19,9 @@ export interface ParameterCount {
  * Counts a model's parameters as publishers do: constants that a converter adds (rope factors) and integer
  * tables are not parameters, and prediction blocks and towers are counted apart.
  */
-export function countParameters(architecture: Architecture): ParameterCount {
+export const countParameters: (architecture: Architecture) => ParameterCount = onceFor(count);
+
+function count(architecture: Architecture): ParameterCount {
   const parameters = listTensors(architecture).filter(
     (tensor) => isCounted(tensor) && (tensor.layer === null || tensor.layer < architecture.layers.length),
   );

@@ -12,6 +12,7 @@ import type {
   Recurrent,
   TensorRole,
 } from "../architecture/architecture.js";
+import { onceFor } from "../once-for.js";
 import type { Tensor } from "./tensor.js";
 
 /**
@@ -22,7 +23,9 @@ import type { Tensor } from "./tensor.js";
  * `[ne0, ne1, ne2]`, the input width first, stacked experts last. Prediction blocks (MTP) are listed after the
  * last layer where the usual conversion keeps them in the file.
  */
-export function listTensors(architecture: Architecture): Tensor[] {
+export const listTensors: (architecture: Architecture) => readonly Tensor[] = onceFor(listFileTensors);
+
+function listFileTensors(architecture: Architecture): readonly Tensor[] {
   const prediction = architecture.nextTokenPrediction;
   return [
     ...listModelTensors(architecture),
@@ -38,10 +41,8 @@ export function listPredictionTensors(architecture: Architecture): Tensor[] {
 
 function listPredictionBlocks(architecture: Architecture, isListed: (tensor: PlainTensor) => boolean): Tensor[] {
   const blocks = architecture.nextTokenPrediction?.layers ?? [];
-  return blocks.flatMap((block, index) =>
-    listBlockTensors(architecture, block, architecture.layers.length + index, isListed).map(
-      (tensor): Tensor => ({ ...tensor, role: "NEXT_TOKEN_PREDICTION" }),
-    ),
+  return listBlocks(architecture, blocks, architecture.layers.length, isListed).map(
+    (tensor): Tensor => ({ ...tensor, role: "NEXT_TOKEN_PREDICTION" }),
   );
 }
 
@@ -63,26 +64,33 @@ function listModelTensors(architecture: Architecture): Tensor[] {
   }
   return tensors
     .filter(isInGguf)
-    .map((tensor) => toTensor(tensor, null))
-    .sort(byName);
+    .sort(byName)
+    .map((tensor) => toTensor(measure(tensor), null));
 }
 
 function listLayerTensors(architecture: Architecture): Tensor[] {
-  return architecture.layers.flatMap((block, layer) => listBlockTensors(architecture, block, layer, isInGguf));
+  return listBlocks(architecture, architecture.layers, 0, isInGguf);
 }
 
-function listBlockTensors(
+/** The tensors of a row of blocks. Each kind of block is described once, whatever the number of layers of it. */
+function listBlocks(
   architecture: Architecture,
-  blockName: string,
-  layer: number,
+  blockNames: readonly string[],
+  firstLayer: number,
   isListed: (tensor: PlainTensor) => boolean,
 ): Tensor[] {
-  const block = architecture.blocks[blockName];
-  if (!block) throw new RangeError(`Layer ${layer} names the block "${blockName}", which is not described.`);
-  return describeBlockTensors(block, architecture.hiddenSize)
-    .filter(isListed)
-    .map((tensor) => toTensor(tensor, layer))
-    .sort(byName);
+  const described = new Map<string, readonly MeasuredTensor[]>();
+  return blockNames.flatMap((name, index) => {
+    const layer = firstLayer + index;
+    const block = architecture.blocks[name];
+    if (!block) throw new RangeError(`Layer ${layer} names the block "${name}", which is not described.`);
+    let tensors = described.get(name);
+    if (tensors === undefined) {
+      tensors = describeBlockTensors(block, architecture.hiddenSize).filter(isListed).sort(byName).map(measure);
+      described.set(name, tensors);
+    }
+    return tensors.map((tensor) => toTensor(tensor, layer));
+  });
 }
 
 /** The tensors of one block by their names within it; `hiddenSize` is the width of the residual stream. */
@@ -364,19 +372,29 @@ function table(name: string, shape: number[], role: TensorRole): PlainTensor {
   return { name, shape, role };
 }
 
-function toTensor(plain: PlainTensor, layer: number | null): Tensor {
+interface MeasuredTensor {
+  plain: PlainTensor;
+  elements: number;
+}
+
+function measure(plain: PlainTensor): MeasuredTensor {
+  return { plain, elements: plain.shape.reduce((product, width) => product * width, 1) };
+}
+
+function toTensor({ plain, elements }: MeasuredTensor, layer: number | null): Tensor {
   return {
     name: layer === null ? plain.name : `blk.${layer}.${plain.name}`,
     shape: plain.shape,
-    elements: plain.shape.reduce((product, width) => product * width, 1),
+    elements,
     role: plain.role,
     layer,
     isParameter: plain.isParameter ?? true,
     isInteger: plain.isInteger ?? false,
     isInputTable: plain.isInputTable ?? false,
+    description: plain,
   };
 }
 
-function byName(a: Tensor, b: Tensor): number {
+function byName(a: PlainTensor, b: PlainTensor): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-import type { TensorRole } from "../architecture/architecture.js";
+import type { PlainTensor, TensorRole } from "../architecture/architecture.js";
 
 /** One tensor of a model as a GGUF file holds it. */
 export interface Tensor {
@@ -16,4 +16,6 @@ export interface Tensor {
   isInteger: boolean;
   /** Looked up by token id in host memory (llama.cpp): token and per-layer embeddings. */
   isInputTable: boolean;
+  /** What it was listed from: one and the same object for its likes in all layers of a kind. */
+  description: PlainTensor;
 }

@@ -192,7 +192,7 @@ function buildPerLayerInputs(context: GraphContext, hidden: GraphNode, backend: 
   const looked = graph.getRows(graph.weight(context.host, 0, total, architecture.vocabularySize), ids);
   const scaled = graph.inPlace(graph.view(looked, width, layers, tokens));
   graph.expand(scaled);
-  const bytes = backend === context.host ? (context.tensorBytes.get("per_layer_model_proj.weight") ?? 0) : 0;
+  const bytes = backend === context.host ? context.bytesOf("per_layer_model_proj.weight") : 0;
   const projected = graph.inPlace(graph.mulMat(graph.weight(backend, bytes, architecture.hiddenSize, total), hidden));
   const normed = graph.inPlace(
     graph.inPlace(graph.view(projected, width, layers, tokens)),
@@ -383,7 +383,7 @@ function buildOutput(context: GraphContext, architecture: Architecture, hidden: 
     return normed;
   }
   const name = readsTableAsOutput(architecture) ? "token_embd.weight" : "output.weight";
-  const bytes = backend === context.host ? (context.tensorBytes.get(name) ?? 0) : 0;
+  const bytes = backend === context.host ? context.bytesOf(name) : 0;
   const logits = graph.mulMat(graph.weight(backend, bytes, width, architecture.vocabularySize), normed);
   logits.isOutput = true;
   return logits;

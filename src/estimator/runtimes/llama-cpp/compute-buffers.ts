@@ -178,7 +178,7 @@ const PREVIOUS_BACKEND = 1;
 const PART_HOST = 2;
 
 function computePart(input: ComputeInput, layers: readonly PlacedLayer[], ends: PartEnds): DevicePart {
-  const context = new GraphContext(input.architecture, input.run, input.model.tensorBytes, PART_HOST);
+  const context = new GraphContext(input.architecture, input.run, input.model.bytesOf, PART_HOST);
   buildGraph(context, {
     layers: layers.map((layer) => ({
       ...layer,
@@ -206,7 +206,7 @@ function wholeBuffers(input: ComputeInput, isOnDevices: boolean): ComputeBuffers
   const { architecture, model, run, placement } = input;
   const { deviceCount } = placement;
   const host = deviceCount;
-  const context = new GraphContext(architecture, run, model.tensorBytes, host);
+  const context = new GraphContext(architecture, run, model.bytesOf, host);
   buildGraph(context, {
     layers: withoutRepetitions(architecture, listGraphLayers(input)),
     outputBackend: placement.output === HOST ? host : placement.output,

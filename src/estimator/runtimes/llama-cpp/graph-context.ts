@@ -64,7 +64,7 @@ export class GraphContext {
     readonly architecture: Architecture,
     readonly run: RunSettings,
     /** Bytes of each tensor by its GGUF name; needed for those in host memory only. */
-    readonly tensorBytes: ReadonlyMap<string, number>,
+    readonly bytesOf: (tensorName: string) => number,
     /** Number of the host backend; devices come before it. */
     readonly host: number,
   ) {
@@ -259,7 +259,7 @@ export class LayerContext {
     const [ne0 = 1, ne1 = 1, ne2 = 1] = this.shape(name);
     let bytes = 0;
     if (backend === this.context.host) {
-      bytes = this.context.tensorBytes.get(`blk.${this.layer}.${name}`) ?? 0;
+      bytes = this.context.bytesOf(`blk.${this.layer}.${name}`);
       bytes += paddingBytes(bytes, ne0, ne1 * ne2);
     }
     return this.graph.weight(backend, bytes, ne0, ne1, ne2);
