@@ -48,21 +48,25 @@ export async function openEmbeddedDatabase(
   await engine.exec("SET TIME ZONE 'UTC'");
   const description = target.kind === "memory" ? "the database in memory" : `the database in ${target.folder}`;
   const prisma = createPrismaClient(new PrismaPGlite(engine), options);
+  const query = async <Row>(sql: string, parameters: readonly unknown[] = []) =>
+    (await engine.query<Row>(sql, [...parameters])).rows;
   let closed = false;
 
   return {
     kind: "embedded",
     description,
     prisma,
+    query(sql, parameters) {
+      options.onStatement?.(sql);
+      return query(sql, parameters);
+    },
     async openSession() {
       const connect = async () => wrap(engine);
       return {
         adapterFactory: createAdapterFactory("pglite-prisma-adapter", connect, async () =>
           wrap(await PGlite.create({ startParams: START_PARAMETERS, loadDataDir: await emptyCluster() })),
         ),
-        async query<Row>(sql: string, parameters: readonly unknown[] = []) {
-          return (await engine.query<Row>(sql, [...parameters])).rows;
-        },
+        query,
         async close() {},
       };
     },

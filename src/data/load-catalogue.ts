@@ -13,8 +13,44 @@ import type {
   SystemRow,
 } from "./rows.js";
 
-/** What every row of the catalogue has, in the database's own types. */
+/** The table of each part of the catalogue. */
+const TABLES = {
+  models: "Model",
+  modelFiles: "ModelFile",
+  quantFormats: "QuantFormat",
+  kvCacheTypes: "KvCacheType",
+  gpus: "Gpu",
+  systems: "System",
+  runtimes: "Runtime",
+  scenarios: "Scenario",
+  measurements: "Measurement",
+} as const satisfies Record<Exclude<keyof Catalogue, "version">, string>;
+
+type PartName = keyof typeof TABLES;
+
+/**
+ * The whole catalogue, one result row for the version and each table. A statement sees one state of the database, and
+ * rows as JSON are the same from every driver: whole numbers as numbers (all are below 2^53), times as text.
+ */
+const CATALOGUE_STATEMENT = [
+  `SELECT 'version' AS name, to_json("version") AS content FROM "CatalogVersion" WHERE "id" = ${CATALOGUE_VERSION_ID}`,
+  ...Object.entries(TABLES).map(
+    ([part, table]) => `SELECT '${part}', coalesce(json_agg(t ORDER BY t."id"), '[]') FROM "${table}" t`,
+  ),
+].join(" UNION ALL ");
+
+/** The columns that are times; every table has them. */
+const TIME_COLUMNS: ReadonlySet<string> = new Set(["createdAt", "updatedAt", "archivedAt"]);
+
+/** What every row of the catalogue has, as JSON. */
 interface StoredRow {
+  id: string;
+  slug: string;
+  version: number;
+  updatedAt: string;
+}
+
+interface CatalogueRow {
   id: string;
   slug: string;
   version: number;
@@ -23,69 +59,59 @@ interface StoredRow {
 
 /** Reads the catalogue's version alone. */
 export async function readCatalogueVersion(database: Database): Promise<number> {
-  const row = await database.prisma.catalogVersion.findUniqueOrThrow({
-    where: { id: CATALOGUE_VERSION_ID },
-    select: { version: true },
-  });
+  const [row] = await database.query<{ version: number }>(`SELECT "version" FROM "CatalogVersion" WHERE "id" = $1`, [
+    CATALOGUE_VERSION_ID,
+  ]);
+  if (!row) throw new Error(`${database.description} holds no catalogue.`);
   return Number(row.version);
 }
 
 /**
- * Reads the whole catalogue at one version, in one transaction that sees one state of the database.
+ * Reads the whole catalogue at one version.
  * Rows that `previous` has at the same version are taken from it, so that whatever is kept by row stays valid.
  */
 export async function loadCatalogue(database: Database, previous?: Catalogue): Promise<Catalogue> {
-  const { prisma } = database;
-  const orderBy = { id: "asc" } as const;
-  const queries = [
-    prisma.catalogVersion.findUniqueOrThrow({ where: { id: CATALOGUE_VERSION_ID } }),
-    prisma.model.findMany({ orderBy }),
-    prisma.modelFile.findMany({ orderBy }),
-    prisma.quantFormat.findMany({ orderBy }),
-    prisma.kvCacheType.findMany({ orderBy }),
-    prisma.gpu.findMany({ orderBy }),
-    prisma.system.findMany({ orderBy }),
-    prisma.runtime.findMany({ orderBy }),
-    prisma.scenario.findMany({ orderBy }),
-    prisma.measurement.findMany({ orderBy }),
-  ] as const;
-  // The embedded database has one session, so that a transaction there is alone anyway.
-  const [version, models, modelFiles, quantFormats, kvCacheTypes, gpus, systems, runtimes, scenarios, measurements] =
-    await (database.kind === "postgres"
-      ? prisma.$transaction([...queries], { isolationLevel: "RepeatableRead" })
-      : prisma.$transaction([...queries]));
+  const parts = await database.query<{ name: string; content: unknown }>(CATALOGUE_STATEMENT);
+  const contents = new Map(parts.map(({ name, content }) => [name, content]));
+  const version = contents.get("version");
+  if (typeof version !== "number") throw new Error(`${database.description} holds no catalogue.`);
+  const tableOf = <Row extends CatalogueRow>(part: PartName): Table<Row> =>
+    toTable<Row>(contents.get(part) as StoredRow[], previous?.[part] as Table<Row> | undefined);
 
   return Object.freeze({
-    version: Number(version.version),
-    models: toTable<ModelRow>(models, previous?.models),
-    modelFiles: toTable<ModelFileRow>(modelFiles, previous?.modelFiles),
-    quantFormats: toTable<QuantFormatRow>(quantFormats, previous?.quantFormats),
-    kvCacheTypes: toTable<KvCacheTypeRow>(kvCacheTypes, previous?.kvCacheTypes),
-    gpus: toTable<GpuRow>(gpus, previous?.gpus),
-    systems: toTable<SystemRow>(systems, previous?.systems),
-    runtimes: toTable<RuntimeRow>(runtimes, previous?.runtimes),
-    scenarios: toTable<ScenarioRow>(scenarios, previous?.scenarios),
-    measurements: toTable<MeasurementRow>(measurements, previous?.measurements),
+    version,
+    models: tableOf<ModelRow>("models"),
+    modelFiles: tableOf<ModelFileRow>("modelFiles"),
+    quantFormats: tableOf<QuantFormatRow>("quantFormats"),
+    kvCacheTypes: tableOf<KvCacheTypeRow>("kvCacheTypes"),
+    gpus: tableOf<GpuRow>("gpus"),
+    systems: tableOf<SystemRow>("systems"),
+    runtimes: tableOf<RuntimeRow>("runtimes"),
+    scenarios: tableOf<ScenarioRow>("scenarios"),
+    measurements: tableOf<MeasurementRow>("measurements"),
   });
 }
 
-function toTable<Row extends StoredRow>(stored: readonly StoredRow[], previous: Table<Row> | undefined): Table<Row> {
+function toTable<Row extends CatalogueRow>(stored: readonly StoredRow[], previous: Table<Row> | undefined): Table<Row> {
   const rows = stored.map((row) => {
     const known = previous?.byId.get(row.id);
-    return known && isSameVersion(known, row) ? known : (toPlainRow(row) as Row);
+    return known && isSameVersion(known, row) ? known : (toFrozenRow(row) as Row);
   });
   return Object.freeze(createTable(Object.freeze(rows)));
 }
 
-function isSameVersion(left: StoredRow, right: StoredRow): boolean {
-  return left.version === right.version && left.updatedAt.getTime() === right.updatedAt.getTime();
+function isSameVersion(known: CatalogueRow, stored: StoredRow): boolean {
+  return known.version === stored.version && known.updatedAt.getTime() === Date.parse(stored.updatedAt);
 }
 
-/** Big integers as numbers (all are below 2^53), and nothing changeable to any depth. */
-function toPlainRow(row: StoredRow): object {
+/** Times as dates, and nothing changeable to any depth. */
+function toFrozenRow(row: StoredRow): object {
   return Object.freeze(
     Object.fromEntries(
-      Object.entries(row).map(([column, value]) => [column, typeof value === "bigint" ? Number(value) : freeze(value)]),
+      Object.entries(row).map(([column, value]) => [
+        column,
+        freeze(TIME_COLUMNS.has(column) && value !== null ? new Date(value) : value),
+      ]),
     ),
   );
 }

@@ -66,6 +66,10 @@ export async function openPostgresDatabase(url: string, options: DatabaseOptions
     kind: "postgres",
     description: place,
     prisma,
+    async query<Row>(sql: string, parameters: readonly unknown[] = []) {
+      options.onStatement?.(sql);
+      return (await pool.query(sql, [...parameters])).rows as Row[];
+    },
     openSession: () => openSession(openPool(1)),
     listen: (channel, handlers) => listenOnPostgres(config, channel, handlers),
     dump: () => Promise.reject(new Error("A PostgreSQL server is copied with pg_dump.")),

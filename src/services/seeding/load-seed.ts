@@ -22,10 +22,10 @@ const NOTHING_TO_DO: StoredSeed = { inserted: 0, updated: 0, unchanged: 0, kept:
 export async function loadSeed(database: Database, options: LoadSeedOptions = {}): Promise<StoredSeed> {
   const { folder = SEED_FOLDER, onProgress = () => {}, checkScenario } = options;
   const { texts, hash } = await (options.files ?? readSeedFiles(folder));
-  const current = await database.prisma.catalogVersion.findUnique({
-    where: { id: CATALOGUE_VERSION_ID },
-    select: { seedHash: true },
-  });
+  const [current] = await database.query<{ seedHash: string | null }>(
+    `SELECT "seedHash" FROM "CatalogVersion" WHERE "id" = $1`,
+    [CATALOGUE_VERSION_ID],
+  );
   if (current?.seedHash === hash) return NOTHING_TO_DO;
 
   onProgress("Checking the catalogue's seed.");
