@@ -182,6 +182,20 @@ describe("the largest context", () => {
   });
 });
 
+describe("a model that llama.cpp has no architecture for", () => {
+  const architecture = load("llama-3.2-11b-vision-instruct");
+
+  it("is refused there with the reason, and answered elsewhere", () => {
+    expect(architecture.ggufArchitecture).toBeNull();
+    expect(() => estimate(request({ architecture }))).toThrow(
+      expect.objectContaining({ code: "ARCHITECTURE_NOT_SUPPORTED", path: ["runtime"] }),
+    );
+    expect(() => estimate(request({ architecture }))).toThrow("llama.cpp does not load mllama");
+    const runtime = { kind: "rule-of-thumb", overhead: 0 } as const;
+    expect(estimate(request({ architecture, runtime })).total).toBeGreaterThan(0);
+  });
+});
+
 describe("the rule of thumb", () => {
   it("is weights and plain cache and a share of both", () => {
     const memory = estimate(request({ runtime: { kind: "rule-of-thumb", overhead: 0.1 } }));
