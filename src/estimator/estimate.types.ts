@@ -43,6 +43,8 @@ export interface Device {
    * of any total, but not free either. 0 if absent.
    */
   reserveBytes?: number;
+  /** NVIDIA's compute capability, e.g. 9 or 12.1: engines choose kernels by it. */
+  computeCapability?: number;
 }
 
 /** An engine, its settings, and the constants of its version: data of the catalogue's Runtime row. */

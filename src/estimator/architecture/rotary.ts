@@ -10,14 +10,11 @@ import { MAX_CONTEXT_TOKENS, MAX_WIDTH } from "./limits.js";
 /** Text parts whose positions have sections for time, height and width also where the config leaves the sections out. */
 const SECTIONED_MODEL_TYPES = /^(qwen2_vl|qwen2_5_vl|qwen3_vl|qwen3_5|glm4v)(_moe)?(_text)?$/;
 
-/** transformers' default base of the windowed layers, by model type. */
-const WINDOWED_BASES: Readonly<Record<string, number>> = {
-  gemma3_text: 10_000,
-  gemma3: 10_000,
-  gemma3n_text: 10_000,
-  gemma3n: 10_000,
-};
 const DEFAULT_BASE = 10_000;
+/** transformers' default bases where windowed layers have one of their own, by model type. */
+const TWO_BASES: readonly { types: RegExp; windowed: number; full: number }[] = [
+  { types: /^gemma3n?(_text)?$/, windowed: 10_000, full: 1_000_000 },
+];
 
 /** transformers' default share of a head that is rotated, by the beginning of the model type; else all of it. */
 const DEFAULT_SHARES: readonly (readonly [RegExp, number])[] = [
@@ -97,11 +94,12 @@ function rotationOf(attention: Attention, config: ConfigReader, { modelType }: A
     const { base, fields } = isWindowed ? { base: numberOf(config, "rope_theta"), fields: {} } : compressed;
     return { ...toRotation(fields, undefined), base: base ?? DEFAULT_BASE };
   }
+  const defaults = TWO_BASES.find(({ types }) => types.test(modelType));
   const windowedBase =
-    numberOf(config, "rope_local_base_freq") ?? numberOf(config, "swa_rope_theta") ?? WINDOWED_BASES[modelType];
+    numberOf(config, "rope_local_base_freq") ?? numberOf(config, "swa_rope_theta") ?? defaults?.windowed;
   return isWindowed && windowedBase !== undefined
     ? { base: windowedBase, kind: "default", fields: {} }
-    : toRotation(stated, numberOf(config, "rope_theta"));
+    : toRotation(stated, numberOf(config, "rope_theta") ?? defaults?.full);
 }
 
 function toRotation(fields: Fields, base: number | undefined): Rotation {

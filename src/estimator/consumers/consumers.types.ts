@@ -25,7 +25,7 @@ export interface LoraAdapters {
   bytesPerValue: number;
   /**
    * Devices that share each matrix. A matrix cut by its outputs has its first factor whole on every device, one cut by
-   * its inputs its second factor. 1 if absent: the factors go with their layer.
+   * its inputs its second factor. As the model's own matrices if absent.
    */
   tensorParallel?: number;
 }
@@ -36,6 +36,8 @@ export type LoraMatrices = "QUERY_VALUE" | "ATTENTION" | "DENSE" | "ALL_LINEAR";
 export interface DraftModel {
   /** Its devices are those of the main request. */
   request: Omit<EstimateRequest, "devices">;
+  /** It keeps as many tokens of as many sequences as the model itself, whatever its own request says. */
+  followsModel?: boolean;
 }
 
 /** The model's own prediction blocks (MTP) used to guess tokens ahead. */
@@ -77,6 +79,8 @@ export interface Consumer {
 export interface ConsumerPlace {
   /** Whole layers on each device, in order; layers on no device come first and are in host memory. */
   layersByDevice: readonly number[];
+  /** Neighbouring devices that share each matrix; 1 if absent. */
+  tensorParallel?: number;
   /** Lays a draft model out on the same devices. */
   layOut: (request: EstimateRequest) => MemoryLayout;
 }

@@ -17,7 +17,9 @@ import { layOutVisionEncoder } from "./vision-encoder.js";
 export function layOutConsumers(request: EstimateRequest, extras: ExtraConsumers, place: ConsumerPlace): Consumer[] {
   const consumers: Consumer[] = [];
   if (extras.lora !== undefined) {
-    consumers.push(layOutLora(request.architecture, extras.lora, place));
+    consumers.push(
+      layOutLora(request.architecture, extras.lora, { ...place, tensorParallel: devicesPerStage(request) }),
+    );
   }
   if (extras.draftModel !== undefined) {
     consumers.push(layOutDraftModel(request, extras.draftModel, place));
@@ -34,10 +36,21 @@ export function layOutConsumers(request: EstimateRequest, extras: ExtraConsumers
   return consumers;
 }
 
+/** Devices that share each matrix: a setting of the serving engines. */
+function devicesPerStage({ runtime }: EstimateRequest): number {
+  return "settings" in runtime && "tensorParallel" in runtime.settings ? runtime.settings.tensorParallel : 1;
+}
+
 /** A draft model is a model like any other, on the same devices (llama.cpp, --model-draft; vLLM, speculative_config). */
-function layOutDraftModel(request: EstimateRequest, { request: draft }: DraftModel, place: ConsumerPlace): Consumer {
+function layOutDraftModel(
+  request: EstimateRequest,
+  { request: draft, followsModel }: DraftModel,
+  place: ConsumerPlace,
+): Consumer {
+  const { contextTokens, sequences } = request;
   const devices = request.devices === undefined ? {} : { devices: request.devices };
-  const layout = layOutAtPath({ ...draft, ...devices }, place);
+  const workload = followsModel ? { contextTokens, sequences } : {};
+  const layout = layOutAtPath({ ...draft, ...devices, ...workload }, place);
   const { host } = layout;
   const bytesByDevice = layout.devices.map((device) => device.total);
   const parts = (part: "weights" | "kvCache" | "compute") =>

@@ -34,7 +34,7 @@ const CUT_BY_INPUTS = /\.(attn_output|ffn_down|ffn_down_exps|ffn_down_shexp|ssm_
  * @throws EstimateError for a rank, a number of adapters or a size of value that makes no sense.
  */
 export function layOutLora(architecture: Architecture, lora: LoraAdapters, place: ConsumerPlace): Consumer {
-  const ranks = lora.tensorParallel ?? 1;
+  const ranks = lora.tensorParallel ?? place.tensorParallel ?? 1;
   requirePositive(lora.rank, "rank", true);
   requirePositive(lora.adapters, "adapters", true);
   requirePositive(lora.bytesPerValue, "bytesPerValue", false);
@@ -46,7 +46,7 @@ export function layOutLora(architecture: Architecture, lora: LoraAdapters, place
   const total = values.reduce((sum, count) => sum + count, 0);
   return {
     kind: "LORA",
-    ...placeByLayer(bytes, place.layersByDevice),
+    ...placeByLayer(bytes, place.layersByDevice, ranks),
     step: {
       title: "LoRA adapters",
       formula: `${lora.adapters} adapters x ${countText(total)} values (rank ${lora.rank} x inputs and outputs of each matrix${ranks > 1 ? `, shared by ${ranks} devices` : ""}) x ${lora.bytesPerValue} bytes`,

@@ -7,8 +7,22 @@ export interface PlacedShares {
 /**
  * Bytes that follow each layer, added up by the layer's place. Layers are on devices in order; those on none come first
  * and are in host memory. Where every device has all layers (each matrix shared), all bytes count on every device.
+ *
+ * @param devicesPerStage - neighbours that share the layers of a pipeline stage: the bytes count on each of them.
  */
-export function placeByLayer(bytesByLayer: readonly number[], layersByDevice: readonly number[]): PlacedShares {
+export function placeByLayer(
+  bytesByLayer: readonly number[],
+  layersByDevice: readonly number[],
+  devicesPerStage = 1,
+): PlacedShares {
+  if (devicesPerStage > 1) {
+    const stages = layersByDevice.filter((_, device) => device % devicesPerStage === 0);
+    const { bytesByDevice, hostBytes } = placeByLayer(bytesByLayer, stages);
+    return {
+      bytesByDevice: layersByDevice.map((_, device) => bytesByDevice[Math.floor(device / devicesPerStage)] ?? 0),
+      hostBytes,
+    };
+  }
   const layerCount = bytesByLayer.length;
   const isShared = layersByDevice.length > 1 && layersByDevice.every((layers) => layers === layerCount);
   if (isShared) {

@@ -129,6 +129,11 @@ export class ConstantReader {
     return choices.find((choice) => choice === this.row[name]) ?? this.complain(name, `one of ${choices.join(", ")}`);
   }
 
+  text(name: string): string {
+    const value = this.row[name];
+    return typeof value === "string" ? value : this.complain(name, "a text");
+  }
+
   texts(name: string): string[] {
     const value = this.row[name];
     return Array.isArray(value) && value.every((entry) => typeof entry === "string")

@@ -37,6 +37,7 @@ export function describeDevice(gpu: GpuRow, runtime: RuntimeRow): Device {
     name: gpu.slug,
     capacityBytes: capacityMib === null ? null : Math.floor(capacityMib * MIB),
     reserveBytes: reserveBytes(runtime, gpu),
+    ...(gpu.computeCapability !== null && { computeCapability: Number(gpu.computeCapability) }),
   };
 }
 

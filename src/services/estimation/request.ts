@@ -145,7 +145,10 @@ function resolveExtras(
   return {
     ...(lora && { lora: { ...lora } }),
     ...(draft && {
-      draftModel: { request: { ...draft, contextTokens: draftModel?.context ?? contextTokens, sequences, runtime } },
+      draftModel: {
+        request: { ...draft, contextTokens: draftModel?.context ?? contextTokens, sequences, runtime },
+        followsModel: typeof draftModel?.context !== "number",
+      },
     }),
     ...(predictionHead && { predictionHead: { ...predictionHead } }),
     ...(vision && { vision: { ...vision } }),

@@ -1,5 +1,6 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import { GIB } from "../../estimator/byte-units.js";
+import type { LoraAdapters } from "../../estimator/consumers/consumers.types.js";
 import type { Device, DeviceMemory, EstimateRequest, RuntimeRequest } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { describeCacheType } from "../estimation/cache-types.js";
@@ -31,13 +32,15 @@ export function readServing(run: MeasuredRun, catalogue: Catalogue): Reading | U
   const { runtime, versionKnown } = resolveEngine(run, catalogue);
   const count = (numberAt(settings, "tp") ?? 1) * (numberAt(settings, "pp") ?? 1);
   const device = deviceOf(run, measured);
+  const lora = adaptersOf(settings);
   const request: EstimateRequest = {
     architecture: run.model.architecture,
     scheme: run.quantFormat.scheme,
     contextTokens: numberAt(settings, "max_model_len") ?? contextTokens ?? run.model.contextLength,
     sequences: 1,
-    runtime,
+    runtime: withExpertKernel(runtime, settings),
     devices: new Array<Device>(count).fill(device),
+    ...(lora !== null && { extras: { lora } }),
     ...(cacheType !== "auto" && { cacheTypeK: cacheType, cacheTypeV: cacheType }),
   };
   return {
@@ -52,7 +55,7 @@ export function readServing(run: MeasuredRun, catalogue: Catalogue): Reading | U
  */
 function* listFigures(measured: Entries, settings: Entries, versionKnown: boolean): Generator<MeasuredFigure> {
   const weights = gib(measured, "weights_gib_per_gpu");
-  if (weights !== null) yield ofDevice("WEIGHTS", weights, (device) => device.weights);
+  if (weights !== null) yield ofWeights(weights);
   if (!versionKnown) return;
   const pool = gib(measured, "available_kv_gib_per_gpu");
   if (pool !== null) {
@@ -82,6 +85,36 @@ function ofDevice(
     measured,
     estimated: ({ devices: [first] }) => (first === undefined ? null : estimated(first)),
   };
+}
+
+/** Engines count the slots of adapters with the weights. */
+function ofWeights(measured: number): MeasuredFigure {
+  return {
+    component: "WEIGHTS",
+    measured,
+    estimated: ({ devices: [first], consumers }) =>
+      first === undefined
+        ? null
+        : consumers.reduce(
+            (sum, { kind, bytesByDevice }) => sum + (kind === "LORA" ? (bytesByDevice[0] ?? 0) : 0),
+            first.weights,
+          ),
+  };
+}
+
+/** Slots for adapters, where the run had them: vLLM allocates factors of all linear layers for the largest rank. */
+function adaptersOf(settings: Entries): LoraAdapters | null {
+  const rank = numberAt(settings, "max_lora_rank");
+  if (rank === null) return null;
+  return { rank, adapters: numberAt(settings, "max_loras") ?? 1, matrices: "ALL_LINEAR", bytesPerValue: 2 };
+}
+
+/** The kernel for experts that the run was started with, which the catalogue's input does not ask for. */
+function withExpertKernel(runtime: RuntimeRequest, settings: Entries): RuntimeRequest {
+  const expertKernel = textAt(settings, "moe_backend");
+  return runtime.kind === "vllm" && expertKernel !== null
+    ? { ...runtime, settings: { ...runtime.settings, expertKernel } }
+    : runtime;
 }
 
 function gib(measured: Entries, name: string): number | null {

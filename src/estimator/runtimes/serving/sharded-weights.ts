@@ -16,8 +16,8 @@ const ENCODER_TYPE = "bf16";
 /** Tensors of a checkpoint as serving engines load and divide them, and the towers beside them. */
 interface ShardableModel {
   tensors: readonly StoredTensor[];
-  /** Towers beside the text model, bytes. */
-  encoderBytes: number;
+  /** Nothing is quantized. */
+  isPlain: boolean;
   /** Towers included. */
   weights: WeightsBreakdown;
 }
@@ -31,8 +31,11 @@ function describeModel(architecture: Architecture, scheme: QuantScheme): Shardab
   const encoderParameters = (architecture.encoders ?? []).reduce((sum, encoder) => sum + encoder.parameters, 0);
   const encoderBytes = encoderParameters * ENCODER_BYTES_PER_PARAMETER;
   const text = summarizeWeights(architecture, tensors);
-  return { tensors, encoderBytes, weights: addEncoders(text, encoderParameters, encoderBytes) };
+  return { tensors, isPlain: isPlain(scheme), weights: addEncoders(text, encoderParameters, encoderBytes) };
 }
+
+const isPlain = (scheme: QuantScheme): boolean =>
+  plainBits(scheme) !== null || (scheme.kind === "uniform" && scheme.weightBits >= scheme.restBits);
 
 function addEncoders(text: WeightsBreakdown, parameters: number, bytes: number): WeightsBreakdown {
   if (parameters === 0) {
@@ -84,14 +87,37 @@ function asCheckpoint(scheme: QuantScheme): QuantScheme {
   return plain;
 }
 
+/** Multiples that the kernels for experts in microscaling formats ask of both widths of their matrices. */
+export interface ExpertPadding {
+  width: number;
+  inputWidth: number;
+}
+
+/** What an engine holds beside the weights from the moment it has loaded them; it counts as weights. */
+export interface BufferHabits {
+  /** Bytes of a cosine or sine in rotary tables. */
+  rotaryValueBytes: number;
+  /** Times that a table with sections is longer than the positions of text. */
+  sectionedStretch: number;
+  /** Rows that wait in front of each text layer that takes a tower's inner results; 0 if none do. */
+  injectedTokens: number;
+}
+
 /** What an engine's own habits change about the split. */
 interface ShardingHabits {
   /** The vocabulary is padded to a multiple of this many tokens. */
   vocabularyPadding: number;
   /** Layers left over by the division go to the first stages, or to those before the last. */
   spareLayers: "first" | "before-last";
-  /** Experts in microscaling formats are stored with their width and input width rounded up to these. */
-  microscalingPadding?: { width: number; inputWidth: number };
+  /** Experts in microscaling formats are stored with both widths rounded up to these. */
+  microscalingPadding?: ExpertPadding;
+  /** Towers that every device holds whole, by the checkpoint's model type; all of them if absent. */
+  wholeEncoders?: readonly string[];
+  /** The same, but only of checkpoints that nobody has quantized: those come in a format of their publisher. */
+  wholePlainEncoders?: readonly string[];
+  /** Shared experts are cloned once per device into the routed ones where there are so many of those. */
+  clonedSharedExperts?: number;
+  buffers?: BufferHabits;
 }
 
 /** One pipeline stage; all its tensor-parallel devices hold the same bytes. */
@@ -166,7 +192,7 @@ function shardTensors(
         stageOfLayer[layer] ?? 0,
         `${layer}.${fusedModule(stem)}`,
         bytes *
-          shareOfBlockTensor(stem, tensor.role, block, plan) *
+          shareOfBlockTensor(stem, tensor.role, block, plan, habits) *
           paddingOf(type, tensor.role, architecture.hiddenSize, block, plan, habits),
       );
       continue;
@@ -183,8 +209,43 @@ function shardTensors(
     ...stage,
     bytes:
       [...(modules[index]?.values() ?? [])].reduce((sum, bytes) => sum + allocatedBytes(bytes), 0) +
-      (index === 0 ? model.encoderBytes : 0),
+      rotaryBytes(architecture, habits) +
+      (index === 0 ? encoderBytes(architecture, model.isPlain, plan, habits) : 0),
   }));
+}
+
+/** Every stage has all tables (vLLM and SGLang, layers/rotary_embedding: one cache for equal layers). */
+function rotaryBytes({ rotaryTables = [] }: Architecture, { buffers }: ShardingHabits): number {
+  if (buffers === undefined) return 0;
+  const { rotaryValueBytes, sectionedStretch } = buffers;
+  return rotaryTables.reduce(
+    (sum, { width, positions, sectioned }) =>
+      sum + allocatedBytes(width * positions * (sectioned ? sectionedStretch : 1) * rotaryValueBytes),
+    0,
+  );
+}
+
+/**
+ * Towers on one device, and the buffers for their inner results. Their linear layers are divided as the text model's;
+ * what is not, patch projection and positions, is little (vLLM, `mm_encoder_tp_mode` "weights", and its models' vision
+ * towers; models/qwen3_vl.py, `deepstack_input_embeds`).
+ */
+function encoderBytes(
+  { encoders = [], hiddenSize }: Architecture,
+  isPlain: boolean,
+  plan: ParallelPlan,
+  { wholeEncoders, wholePlainEncoders = [], buffers }: ShardingHabits,
+): number {
+  return encoders.reduce((sum, { parameters, modelType = "", injectedLayers = 0 }) => {
+    const isWhole =
+      wholeEncoders === undefined ||
+      wholeEncoders.includes(modelType) ||
+      (isPlain && wholePlainEncoders.includes(modelType)) ||
+      plan.wholeAttention === true;
+    const weights = (parameters * ENCODER_BYTES_PER_PARAMETER) / (isWhole ? 1 : plan.tensorParallel);
+    const injected = injectedLayers * (buffers?.injectedTokens ?? 0) * hiddenSize * ENCODER_BYTES_PER_PARAMETER;
+    return sum + weights + injected;
+  }, 0);
 }
 
 /** Formats whose groups share an 8-bit exponent: MXFP4, MXFP8. */
@@ -280,6 +341,7 @@ function shareOfBlockTensor(
   role: StoredTensor["tensor"]["role"],
   block: Block,
   plan: ParallelPlan,
+  { clonedSharedExperts }: ShardingHabits,
 ): number {
   const devices = plan.tensorParallel;
   switch (role) {
@@ -297,8 +359,12 @@ function shareOfBlockTensor(
       return WHOLE_TENSORS.test(stem) ? 1 : attentionShare(stem, block, devices);
     case "RECURRENT":
       return WHOLE_TENSORS.test(stem) || plan.wholeAttention ? 1 : 1 / devices;
-    case "FEED_FORWARD":
     case "SHARED_EXPERTS":
+      if (clonedSharedExperts !== undefined && clonedSharedExperts === block.experts?.count) {
+        return 1;
+      }
+      return WHOLE_TENSORS.test(stem) || keepsDenseWhole(plan) ? 1 : 1 / devices;
+    case "FEED_FORWARD":
       return WHOLE_TENSORS.test(stem) || keepsDenseWhole(plan) ? 1 : 1 / devices;
     default:
       return 1;
@@ -306,6 +372,8 @@ function shareOfBlockTensor(
 }
 
 function attentionShare(stem: string, { attention }: Block, devices: number): number {
+  // vLLM's and SGLang's sources divide these projections (models/deepseek_v4), but every log of several devices shows at
+  // least what whole ones take (vLLM over 2 and 4 GB10, SGLang over 8 H200): counted whole until that is understood.
   if (attention?.kind === "compressed") {
     return 1;
   }

@@ -60,6 +60,13 @@ export function estimateSglang(
   const stages = shardWeights(architecture, model, plan, {
     vocabularyPadding: constants.vocabularyPadding,
     spareLayers: "before-last",
+    wholeEncoders: constants.wholeEncoders,
+    ...(constants.clonedSharedExperts !== undefined && { clonedSharedExperts: constants.clonedSharedExperts }),
+    buffers: {
+      rotaryValueBytes: constants.rotaryTables.valueBytes,
+      sectionedStretch: constants.rotaryTables.sectionedStretch,
+      injectedTokens: 0,
+    },
   });
   const smallest = smallestCapacity(ranks.used);
   const sizes = sizesOf(settings, constants, smallest);

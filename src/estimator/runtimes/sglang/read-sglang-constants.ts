@@ -14,6 +14,7 @@ const SGLANG: Engine = { name: "SGLang", packages: ["sglang"] };
 export function readSglangConstants(constants: unknown, version?: string): SglangConstants {
   const row = readConstants(SGLANG, constants, version);
   const communication = row.object("communicationGib");
+  const rotary = row.object("rotaryTables");
   return {
     reservedBaseMib: row.number("reservedBaseMib"),
     reservedMibPerChunkToken: row.number("reservedMibPerChunkToken"),
@@ -43,6 +44,9 @@ export function readSglangConstants(constants: unknown, version?: string): Sglan
     recurrentShareOfCache: row.number("recurrentShareOfCache"),
     recurrentStateBytes: row.count("recurrentStateBytes"),
     indexKeysInEveryLayer: row.flag("indexKeysInEveryLayer"),
+    wholeEncoders: row.texts("wholeEncoders"),
+    ...(row.has("clonedSharedExperts") && { clonedSharedExperts: row.count("clonedSharedExperts") }),
+    rotaryTables: { valueBytes: rotary.count("valueBytes"), sectionedStretch: rotary.count("sectionedStretch") },
   };
 }
 

@@ -66,6 +66,20 @@ describe("start-up logs", () => {
     expect(within(memory.pool?.tokens ?? 0, 509_000)).toBeLessThan(0.03);
   });
 
+  it("0.4.6 clones the shared expert for each device: DeepSeek-R1 over eight MI308X takes 81.66 GiB", () => {
+    const request = requestOf(architectureOf("deepseek-v3"), { scheme: schemeOf("fp8") });
+    const weights = (version: string): number => run(request, { tensorParallel: 8 }, version).parts[0]?.weights ?? 0;
+    expect(within(weights("0.4.6") / GIB, 81.66)).toBeLessThan(0.005);
+    // Of 58 shared experts of 3 x 7168 x 2048 weights, seven eighths are held besides.
+    expect(weights("0.4.6") - weights("0.5")).toBeCloseTo((7 / 8) * 58 * 3 * 7168 * 2048 * (1 + 4 / 128 ** 2), -7);
+    expect(weights("0.4.4")).toBe(weights("0.4.7"));
+  });
+
+  it("rotary tables are in single precision: Llama-3.1-8B takes 15.02 GiB", () => {
+    const request = requestOf(architectureOf("meta-llama-3.1-8b"));
+    expect(within((run(request).parts[0]?.weights ?? 0) / GIB, 15.02)).toBeLessThan(0.001);
+  });
+
   it("index keys in every layer: GLM-5.2 takes 55,224 bytes a token", () => {
     const request = requestOf(architectureOf("glm-5.2"), { cacheTypeK: FP8_CACHE });
     expect(run(request, { tensorParallel: 8 }).rates.full).toBe(78 * (576 + 132));
@@ -144,7 +158,7 @@ describe("bad input", () => {
   });
 
   it("refuses an unknown version with those known", () => {
-    expect(() => readSglangConstants(CONSTANTS, "0.3")).toThrow(/0\.4, 0\.5/);
+    expect(() => readSglangConstants(CONSTANTS, "0.3")).toThrow(/0\.4, 0\.4\.5, 0\.4\.7, 0\.5/);
     expect(readSglangConstants(CONSTANTS, "0.5.13")).toEqual(readSglangConstants(CONSTANTS));
   });
 

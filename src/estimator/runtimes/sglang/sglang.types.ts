@@ -53,4 +53,10 @@ export interface SglangConstants {
   recurrentShareOfCache: number;
   recurrentStateBytes: number;
   indexKeysInEveryLayer: boolean;
+  /** Towers that every device holds whole, by the checkpoint's model type. */
+  wholeEncoders: string[];
+  /** Routed experts of the models whose shared expert is cloned into them, once per device. */
+  clonedSharedExperts?: number;
+  /** Bytes of a cosine or sine in rotary tables, and how much longer tables with sections are. */
+  rotaryTables: { valueBytes: number; sectionedStretch: number };
 }

@@ -8,7 +8,7 @@ import { type ActivationPeak, activationPeak, countGraphSizes } from "../serving
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import { type RankParts, type ServingMemory, stageOf } from "../serving/serving-memory.js";
-import { type StageWeights, shardableModel, shardWeights } from "../serving/sharded-weights.js";
+import { type ExpertPadding, type StageWeights, shardableModel, shardWeights } from "../serving/sharded-weights.js";
 import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import { type BlockGroup, type BlockPlan, planBlocks } from "./cache-blocks.js";
 import type { BatchDefaults, VllmConstants, VllmSettings } from "./vllm.types.js";
@@ -46,14 +46,21 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
   checkCounts({ maxNumBatchedTokens: settings.maxNumBatchedTokens, maxNumSeqs: settings.maxNumSeqs });
   const ranks = assignRanks(request, plan, "vllm");
   const model = shardableModel(architecture, request.scheme);
-  const stages = shardWeights(architecture, model, plan, {
-    vocabularyPadding: constants.vocabularyPadding,
-    spareLayers: "before-last",
-    microscalingPadding: constants.microscalingPadding,
-  });
   const utilization = settings.gpuMemoryUtilization ?? constants.gpuMemoryUtilization;
   const isLarge = ranks.used.every((device) => isLargeDevice(device, constants));
   const batch = batchOf(settings, constants, isLarge, contextTokens);
+  const stages = shardWeights(architecture, model, plan, {
+    vocabularyPadding: constants.vocabularyPadding,
+    spareLayers: "before-last",
+    microscalingPadding: expertKernelOf(settings, ranks.used, constants),
+    wholeEncoders: constants.wholeEncoders,
+    wholePlainEncoders: constants.wholePlainEncoders,
+    buffers: {
+      rotaryValueBytes: constants.rotaryTables.valueBytes,
+      sectionedStretch: constants.rotaryTables.sectionedStretch,
+      injectedTokens: batch.maxNumBatchedTokens,
+    },
+  });
   const blocks = planBlocks(
     listDeviceEntries(architecture, {
       attentionDevices: plan.tensorParallel,
@@ -121,6 +128,24 @@ function isLargeDevice(device: Device, { largeDevice }: VllmConstants): boolean 
   const isLarge = device.capacityBytes === null || device.capacityBytes >= largeDevice.fromGib * GIB;
   return isLarge && !largeDevice.exceptNamed.some((part) => device.name.toLowerCase().includes(part));
 }
+
+/** The kernel for experts in microscaling formats (vLLM, layers/fused_moe/oracle/mxfp4.py). */
+function expertKernelOf(
+  { expertKernel }: VllmSettings,
+  devices: readonly Device[],
+  { expertKernels, defaultExpertKernel }: VllmConstants,
+): ExpertPadding {
+  const [{ computeCapability } = {}] = devices;
+  const suits =
+    computeCapability === undefined
+      ? undefined
+      : expertKernels.findLast(({ fromCapability }) => fromCapability <= computeCapability)?.name;
+  const name = expertKernel ?? suits ?? defaultExpertKernel;
+  const { width, inputWidth } = expertKernels.find((kernel) => kernel.name === name) ?? NO_PADDING;
+  return { width, inputWidth };
+}
+
+const NO_PADDING: ExpertPadding = { width: 1, inputWidth: 1 };
 
 function batchOf(
   settings: VllmSettings,

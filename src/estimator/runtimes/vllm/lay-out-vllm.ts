@@ -34,7 +34,7 @@ function uncertainties({ architecture }: EstimateRequest, { blocks }: VllmMemory
     warnings.push({
       code: "RULE_UNCERTAIN",
       message:
-        "The vision or audio tower is counted whole on every device of the first stage, and a flat share for the largest input; both may be less.",
+        "The largest image or sound is counted with a flat share; it may take less, and much more where long videos are let in.",
     });
   }
   return warnings;

@@ -16,7 +16,7 @@ export function readVllmConstants(constants: unknown, version?: string): VllmCon
   const large = row.object("largeDevice");
   const context = row.object("contextGib");
   const nonTorch = row.object("forwardNonTorchGib");
-  const padding = row.object("microscalingPadding");
+  const rotary = row.object("rotaryTables");
   const graphs = row.object("cudaGraphs");
   return {
     ...readBatchDefaults(row),
@@ -29,7 +29,16 @@ export function readVllmConstants(constants: unknown, version?: string): VllmCon
     },
     chunkedPrefill: row.flag("chunkedPrefill"),
     vocabularyPadding: row.count("vocabularyPadding"),
-    microscalingPadding: { width: padding.count("width"), inputWidth: padding.count("inputWidth") },
+    expertKernels: row.list("expertKernels").map((entry) => ({
+      name: entry.text("name"),
+      fromCapability: entry.number("fromCapability"),
+      width: entry.count("width"),
+      inputWidth: entry.count("inputWidth"),
+    })),
+    defaultExpertKernel: row.text("defaultExpertKernel"),
+    wholeEncoders: row.texts("wholeEncoders"),
+    wholePlainEncoders: row.texts("wholePlainEncoders"),
+    rotaryTables: { valueBytes: rotary.count("valueBytes"), sectionedStretch: rotary.count("sectionedStretch") },
     contextGib: { oneGpu: context.number("oneGpu"), severalGpus: context.number("severalGpus") },
     forwardNonTorchGib: {
       oneGpu: nonTorch.number("oneGpu"),

@@ -1,4 +1,5 @@
 import type { ActivationConstants, GraphConstants } from "../serving/activation-peak.js";
+import type { ExpertPadding } from "../serving/sharded-weights.js";
 
 /** vLLM's switches; what is absent takes the version's default. */
 export interface VllmSettings {
@@ -14,6 +15,14 @@ export interface VllmSettings {
   maxNumSeqs?: number;
   /** No CUDA graphs. */
   enforceEager: boolean;
+  /** Kernel for experts in microscaling formats (`--moe-backend`); what suits the card if absent. */
+  expertKernel?: string;
+}
+
+/** A kernel for experts and the multiples it asks for; see `expertKernels`. */
+export interface ExpertKernel extends ExpertPadding {
+  name: string;
+  fromCapability: number;
 }
 
 /** Tokens and sequences of one scheduler step unless set. */
@@ -32,8 +41,16 @@ export interface VllmConstants extends BatchDefaults {
   /** Prompts are cut into steps; else a step holds a whole context. */
   chunkedPrefill: boolean;
   vocabularyPadding: number;
-  /** Width and input width of experts in microscaling formats are whole multiples of these. */
-  microscalingPadding: { width: number; inputWidth: number };
+  /** Kernels for experts in microscaling formats, by the compute capability from which on cards run them. */
+  expertKernels: ExpertKernel[];
+  /** The one taken for cards of unknown capability. */
+  defaultExpertKernel: string;
+  /** Towers that every device holds whole, by the checkpoint's model type. */
+  wholeEncoders: string[];
+  /** The same, of checkpoints that are not quantized. */
+  wholePlainEncoders: string[];
+  /** Bytes of a cosine or sine in rotary tables, and how much longer tables with sections are. */
+  rotaryTables: { valueBytes: number; sectionedStretch: number };
   /** Taken by the driver and by communicators before the engine takes its first reading: outside its budget. */
   contextGib: { oneGpu: number; severalGpus: number };
   /** Growth outside of PyTorch's pools during the profiling run: inside the budget. */
