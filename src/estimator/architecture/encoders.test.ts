@@ -271,6 +271,48 @@ const MODELS: [name: string, parameters: number, config: Record<string, unknown>
       vision_config: { hidden_size: 1152, out_hidden_size: 1024 },
     },
   ],
+  [
+    "InternVL2_5-8B",
+    8_075_365_376,
+    {
+      model_type: "internvl_chat",
+      llm_config: {
+        model_type: "internlm2",
+        hidden_size: 4096,
+        intermediate_size: 14336,
+        max_position_embeddings: 32768,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        num_key_value_heads: 8,
+        vocab_size: 92553,
+      },
+      vision_config: { hidden_size: 1024, intermediate_size: 4096, norm_type: "layer_norm", qkv_bias: true },
+    },
+  ],
+  [
+    "InternVL3-38B",
+    38_388_164_992,
+    {
+      model_type: "internvl_chat",
+      llm_config: {
+        model_type: "qwen2",
+        hidden_size: 5120,
+        intermediate_size: 27648,
+        num_attention_heads: 40,
+        num_hidden_layers: 64,
+        num_key_value_heads: 8,
+        vocab_size: 151674,
+      },
+      vision_config: {
+        hidden_size: 3200,
+        intermediate_size: 12800,
+        norm_type: "rms_norm",
+        num_hidden_layers: 45,
+        qk_normalization: true,
+        qkv_bias: false,
+      },
+    },
+  ],
 ];
 
 /* Towers whose models publish no count that is theirs alone: sums over the modules of their classes. */

@@ -597,7 +597,7 @@ const LLAVA_NEXT: Tower = {
 };
 
 /** InternVL: a class token, learned positions, two scales per layer, four patches merged. */
-const INTERNVL: Tower = {
+const INTERNVL: CountedTower = {
   kind: "vision",
   defaults: { hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24, patch_size: 14, image_size: 448 },
   count: (tower, _outer, textWidth) => {
@@ -611,6 +611,19 @@ const INTERNVL: Tower = {
       layerNorm(merged) +
       twoLayers(merged, textWidth, textWidth)
     );
+  },
+};
+
+/** InternVL by its own names: the 6B tower has scales only, no biases of Q, K and V, and norms of queries and keys. */
+const INTERNVL_CHAT: Tower = {
+  kind: "vision",
+  defaults: { ...INTERNVL.defaults },
+  count: (tower, outer, textWidth) => {
+    const width = sideOf(tower, "hidden_size");
+    const scalesOnly = tower.optionalText("norm_type") === "rms_norm" ? 2 * width : 0;
+    const noBias = tower.flag("qkv_bias", true) ? 0 : 3 * width;
+    const normed = tower.flag("qk_normalization", false) ? 2 * width : 0;
+    return INTERNVL.count(tower, outer, textWidth) + tower.size("num_hidden_layers") * (normed - scalesOnly - noBias);
   },
 };
 
@@ -922,6 +935,7 @@ const TOWERS: ReadonlyMap<string, readonly Tower[]> = new Map([
   ["llava_next", [LLAVA_NEXT]],
   ["llava_onevision", [LLAVA_NEXT]],
   ["internvl", [INTERNVL]],
+  ["internvl_chat", [INTERNVL_CHAT]],
   ["idefics3", [IDEFICS3]],
   ["smolvlm", [IDEFICS3]],
   ["aya_vision", [AYA_VISION]],

@@ -7,6 +7,8 @@ export interface Family {
   modelTypes: readonly string[];
   /** `architectures` values, for configs without a `model_type` that is known. */
   architectures: readonly string[];
+  /** A field that only this family's configs have, for those that name neither type nor architecture. */
+  signature?: string;
   /**
    * What transformers' configuration class assumes for fields that are not there. Only nested text configs leave
    * such fields out (they are saved as differences), so only there these values count.

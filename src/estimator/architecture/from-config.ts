@@ -5,7 +5,7 @@ import { ConfigReader, type Path } from "./config-reader.js";
 import { withEncoders } from "./decoder.js";
 import { readEncoders } from "./encoders.js";
 import type { Family } from "./family.js";
-import { familyOfArchitecture, familyOfModelType, knownModelTypes } from "./registry.js";
+import { familyOfArchitecture, familyOfFields, familyOfModelType, knownModelTypes } from "./registry.js";
 import { readRotaryTables } from "./rotary.js";
 import { assertArchitecture } from "./validate.js";
 
@@ -101,11 +101,12 @@ function familyOf(reader: ConfigReader): Family | undefined {
   const modelType = reader.optionalText("model_type");
   const byType = modelType === undefined ? undefined : familyOfModelType(modelType);
   if (byType) return byType;
-  for (const name of reader.optionalTexts("architectures") ?? []) {
+  const names = reader.optionalTexts("architectures") ?? [];
+  for (const name of names) {
     const family = familyOfArchitecture(name);
     if (family) return family;
   }
-  return undefined;
+  return modelType === undefined && names.length === 0 ? familyOfFields((field) => reader.has(field)) : undefined;
 }
 
 function notModelled(readers: readonly ConfigReader[]): ConfigError {

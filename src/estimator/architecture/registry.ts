@@ -51,6 +51,10 @@ export const familyOfModelType = (modelType: string): Family | undefined => BY_M
 
 export const familyOfArchitecture = (name: string): Family | undefined => BY_ARCHITECTURE.get(name);
 
+/** The family that a config without type and architecture is told by, from the fields it has. */
+export const familyOfFields = (has: (field: string) => boolean): Family | undefined =>
+  FAMILIES.find(({ signature }) => signature !== undefined && has(signature));
+
 /** All `model_type` values that are described, sorted. */
 export const knownModelTypes = (): string[] => [...BY_MODEL_TYPE.keys()].sort();
 

@@ -253,6 +253,30 @@ const MODELS: [name: string, parameters: number, config: Config][] = [
   ],
 ];
 
+/** mamba_ssm's own configs; the counts are those of transformers' versions of the models, and a closed form. */
+const ORIGINAL_MAMBA: [name: string, gguf: string, parameters: number, config: Config][] = [
+  [
+    "state-spaces/mamba-130m",
+    "mamba",
+    129_135_360,
+    { d_model: 768, n_layer: 24, pad_vocab_size_multiple: 8, ssm_cfg: {} },
+  ],
+  [
+    "state-spaces/mamba-2.8b",
+    "mamba",
+    2_768_345_600,
+    { d_model: 2560, n_layer: 64, pad_vocab_size_multiple: 8, ssm_cfg: {} },
+  ],
+  [
+    "state-spaces/mamba2-2.7b",
+    "mamba2",
+    50288 * 2560 +
+      2560 +
+      64 * (2560 + 2560 * (2 * 5120 + 2 * 128 + 80) + 5 * (5120 + 256) + 3 * 80 + 5120 + 5120 * 2560),
+    { attn_layer_idx: [], d_model: 2560, n_layer: 64, pad_vocab_size_multiple: 16, ssm_cfg: { layer: "Mamba2" } },
+  ],
+];
+
 const countOf = (config: Config): number => {
   const { total, nextTokenPrediction, encoders } = countParameters(architectureFromConfig(config));
   return total + nextTokenPrediction + encoders;
@@ -261,6 +285,20 @@ const countOf = (config: Config): number => {
 describe("parameters of published models", () => {
   it.each(MODELS)("%s: %d", (_, parameters, config) => {
     expect(countOf(config)).toBe(parameters);
+  });
+
+  it.each(ORIGINAL_MAMBA)("%s, told by its fields alone, is %s with %d parameters", (_, gguf, parameters, fields) => {
+    const config = { vocab_size: 50277, ...fields };
+    expect(architectureFromConfig(config)).toMatchObject({ ggufArchitecture: gguf, tiedEmbeddings: true });
+    expect(countOf(config)).toBe(parameters);
+    const refused =
+      (change: Config): (() => unknown) =>
+      () =>
+        architectureFromConfig({ ...config, ...change });
+    expect(refused({ d_model: null })).toThrow(expect.objectContaining({ path: ["hidden_size"] }));
+    expect(refused({ ssm_cfg: { d_state: -1 } })).toThrow(expect.objectContaining({ path: ["ssm_cfg", "d_state"] }));
+    expect(refused({ attn_layer_idx: [3] })).toThrow("attn_layer_idx names layers of attention");
+    expect(refused({ architectures: ["Odd"] })).toThrow(expect.objectContaining({ code: "NOT_MODELLED" }));
   });
 
   it("Gemma 4 12B is the same by gemma4's and by gemma4_unified's names", () => {

@@ -13,7 +13,7 @@ import {
   routedExperts,
 } from "../block-parts.js";
 import { type ConfigReader, invalid } from "../config-reader.js";
-import { describeDecoder, layerCountOf, predictionCountOf } from "../decoder.js";
+import { describeDecoder, layerCountOf, predictionCountOf, vocabularySizeOf } from "../decoder.js";
 import type { Family } from "../family.js";
 import { MAX_LAYERS } from "../limits.js";
 import { predictionBlock } from "../prediction.js";
@@ -400,6 +400,44 @@ const MAMBA2: Family = {
   },
 };
 
+/** The vocabulary is padded to a multiple of this where the config does not say. */
+const MAMBA_VOCABULARY_MULTIPLE = 8;
+
+/**
+ * The first releases of Mamba and Mamba 2 (mamba_ssm's own configs): sizes of the mixer in `ssm_cfg`, most left out,
+ * and no name of an architecture.
+ */
+const ORIGINAL_MAMBA: Family = {
+  modelTypes: [],
+  architectures: [],
+  signature: "ssm_cfg",
+  describe: (config) => {
+    const mixer = config.object("ssm_cfg");
+    const attending = config.optionalListLength("attn_layer_idx") ?? 0;
+    if (attending > 0) throw config.invalid("attn_layer_idx", "names layers of attention, which are not described");
+    const isSecond = mixer.optionalText("layer") === "Mamba2";
+    const multiple = config.optionalSize("pad_vocab_size_multiple") ?? MAMBA_VOCABULARY_MULTIPLE;
+    const padded = { vocab_size: multiple * Math.ceil(vocabularySizeOf(config) / multiple) };
+    const renamed = config
+      .withOverrides(padded)
+      .withFallback(mixer)
+      .withDefaults({
+        model_type: isSecond ? "mamba2" : "mamba",
+        tie_word_embeddings: config.flag("tie_embeddings", true),
+        expand: MAMBA_EXPAND,
+        state_size: mixer.optionalSize("d_state") ?? (isSecond ? 128 : 16),
+        conv_kernel: mixer.optionalSize("d_conv") ?? 4,
+        time_step_rank: "auto",
+        head_dim: mixer.optionalSize("headdim") ?? 64,
+        n_groups: mixer.optionalSize("ngroups") ?? 1,
+      });
+    if (!isSecond) return MAMBA1.describe(renamed);
+    const inner = hiddenSizeOf(config) * renamed.size("expand");
+    const heads = Math.floor(inner / renamed.size("head_dim"));
+    return MAMBA2.describe(renamed.withDefaults({ num_heads: heads }));
+  },
+};
+
 /** LFM2's feed-forward widths are rounded up to a multiple of this. */
 const LFM2_WIDTH_MULTIPLE = 256;
 
@@ -467,5 +505,6 @@ export const STATE_SPACE_FAMILIES: readonly Family[] = [
   JAMBA,
   MAMBA1,
   MAMBA2,
+  ORIGINAL_MAMBA,
   LFM2,
 ];
