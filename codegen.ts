@@ -2,6 +2,7 @@ import type { CodegenConfig } from "@graphql-codegen/cli";
 
 const rows = "../data/rows.js";
 const estimation = "../services/estimation/types.js";
+const runnable = "../services/runnable/types.js";
 
 /** Types of the schema and of its resolvers; `npm run generate` writes them. */
 const config: CodegenConfig = {
@@ -41,6 +42,11 @@ const config: CodegenConfig = {
           HardwareFit: `${estimation}#HardwareFitModel`,
           HardwareFitConnection: "../services/catalogue/lists/hardware.js#HardwareConnection",
           HardwareMiss: "../services/estimation/hardware-selection.js#HardwareMissModel",
+          BestQuantFormat: `${estimation}#BestQuantFormatModel`,
+          Runnable: `${runnable}#RunnableModel`,
+          RunnableConnection: `${runnable}#RunnableConnectionModel`,
+          RunnableMiss: `${runnable}#RunnableMissModel`,
+          ComparisonCell: "../services/comparison/compare.js#ComparisonCellModel",
         },
       },
     },

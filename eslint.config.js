@@ -33,6 +33,13 @@ const values = {
     "AccuracyReport",
     "AccuracyGroup",
     "NotCompared",
+    "BestQuantFormat",
+    "Runnable",
+    "RunnableMiss",
+    "Comparison",
+    "ComparisonAxis",
+    "ComparisonValue",
+    "ComparisonCell",
   ],
   suffixes: ["Connection", "Edge"],
 };

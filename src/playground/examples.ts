@@ -1,5 +1,6 @@
 /// <reference path="./raw-text.d.ts" />
 import accuracyQuery from "./examples/accuracy.graphql?raw";
+import compareQuery from "./examples/compare.graphql?raw";
 import configQuery from "./examples/config-json.graphql?raw";
 import configVariables from "./examples/config-json.variables.json?raw";
 import deepSeekQuery from "./examples/deepseek-v3.graphql?raw";
@@ -7,6 +8,7 @@ import modelsQuery from "./examples/models.graphql?raw";
 import myCardsQuery from "./examples/my-cards.graphql?raw";
 import myCardsVariables from "./examples/my-cards.variables.json?raw";
 import ruleOfThumbQuery from "./examples/rule-of-thumb.graphql?raw";
+import runnableQuery from "./examples/runnable.graphql?raw";
 import vllmQuery from "./examples/vllm.graphql?raw";
 
 /** A query that answers a real question, shown as a tab. */
@@ -33,6 +35,16 @@ export const examples: readonly Example[] = [
     question: "Does a 70B model fit on my two RTX 3090, and with how much context?",
     query: myCardsQuery,
     variables: myCardsVariables,
+  },
+  {
+    name: "runnable",
+    question: "What can my graphics card run, and in which quality?",
+    query: runnableQuery,
+  },
+  {
+    name: "compare",
+    question: "How do two models compare, format by format and context by context?",
+    query: compareQuery,
   },
   {
     name: "config-json",

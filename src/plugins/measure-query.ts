@@ -10,6 +10,7 @@ import {
   isInterfaceType,
   isObjectType,
   Kind,
+  type ObjectValueNode,
   type OperationDefinitionNode,
   type SelectionSetNode,
   type ValueNode,
@@ -53,10 +54,25 @@ const fieldCosts: Readonly<Record<string, number>> = {
   // Each set that is too small is estimated once more.
   "HardwareFitConnection.nearest": 100,
   "HardwareFitConnection.reason": 100,
+  // Every format that the runtime loads, until one fits.
+  "Estimate.bestQuantFormat": 50,
+  // Every model in every format; what is asked of an item beyond its size takes an estimate of its own.
+  "Query.runnable": 1_000,
+  "Runnable.estimate": 10,
+  "Runnable.maxContext": 10,
+  "Runnable.maxSequences": 10,
+  "Runnable.plan": 10,
+  // For each cell.
+  "Query.compare": 10,
 };
 
 /** Arguments whose length multiplies their field: one result for each item. */
 const multiplyingArguments = new Set(["inputs", "ids"]);
+
+/** Lists within an argument that multiply their field: one result for each combination. */
+const multiplyingLists: Readonly<Record<string, { argument: string; lists: readonly string[] }>> = {
+  "Query.compare": { argument: "input", lists: ["models", "quants", "contexts", "hardware", "runtimes"] },
+};
 
 type Variables = Readonly<Record<string, unknown>>;
 
@@ -151,7 +167,7 @@ function measureField(walk: Walk, node: FieldNode, parent: GraphQLCompositeType,
   measure.depth = Math.max(measure.depth, depth);
   const type = getNamedType(field.type);
   const cost = fieldCosts[`${parent.name}.${name}`] ?? (isCompositeType(type) ? 1 : 0);
-  const { itself, below } = multipliersOf(walk, node, field);
+  const { itself, below } = multipliersOf(walk, node, field, parent);
   measure.cost += cost * times * itself;
   if (node.selectionSet !== undefined && isCompositeType(type)) {
     measureSelections(walk, node.selectionSet, type, depth + 1, times * below);
@@ -159,7 +175,12 @@ function measureField(walk: Walk, node: FieldNode, parent: GraphQLCompositeType,
 }
 
 /** How often a field's own work and what stands below it are done. */
-function multipliersOf(walk: Walk, node: FieldNode, field: GraphQLField<unknown, unknown>) {
+function multipliersOf(
+  walk: Walk,
+  node: FieldNode,
+  field: GraphQLField<unknown, unknown>,
+  parent: GraphQLCompositeType,
+) {
   const given = (name: string) => {
     const argument = node.arguments?.find((candidate) => candidate.name.value === name);
     return argument === undefined ? undefined : walk.read(argument.value);
@@ -170,8 +191,27 @@ function multipliersOf(walk: Walk, node: FieldNode, field: GraphQLField<unknown,
     const length = Array.isArray(items) ? items.length : 1;
     return { itself: length, below: length };
   }
+  const combined = multiplyingLists[`${parent.name}.${field.name}`];
+  if (combined !== undefined) {
+    const combinations = combined.lists
+      .map((name) => readField(walk, given(combined.argument), name))
+      .reduce<number>((product, items) => product * (Array.isArray(items) ? items.length : 1), 1);
+    return { itself: combinations, below: combinations };
+  }
   const isConnection = field.args.some((argument) => argument.name === "first");
   return { itself: 1, below: isConnection ? pageSize(given("first") ?? given("last")) : 1 };
+}
+
+/** A field of an input object, which is a node of the document or comes from a variable. */
+function readField(walk: Walk, object: unknown, name: string): unknown {
+  if (typeof object !== "object" || object === null) return undefined;
+  if (!isObjectNode(object)) return (object as Variables)[name];
+  const field = object.fields.find((candidate) => candidate.name.value === name);
+  return field === undefined ? undefined : walk.read(field.value);
+}
+
+function isObjectNode(value: object): value is ObjectValueNode {
+  return (value as Partial<ObjectValueNode>).kind === Kind.OBJECT;
 }
 
 function pageSize(value: unknown): number {

@@ -5,6 +5,7 @@ import type { EstimateOutcomeResolvers, EstimateResolvers } from "./types.genera
 /** All other fields are properties of the estimate. */
 export const Estimate: EstimateResolvers = {
   hardware: (estimate, args, { catalogue, services }) => listHardware(services.estimation, estimate, args, catalogue),
+  bestQuantFormat: (estimate, _, { services }) => services.estimation.bestFormat(estimate),
 };
 
 export const EstimateOutcome: EstimateOutcomeResolvers = {

@@ -9,6 +9,7 @@ import { runtimeList } from "../services/catalogue/lists/runtimes.js";
 import { scenarioList } from "../services/catalogue/lists/scenarios.js";
 import { systemList } from "../services/catalogue/lists/systems.js";
 import { findNode, findNodes } from "../services/catalogue/nodes.js";
+import { compare } from "../services/comparison/compare.js";
 import { estimateEach } from "../services/estimation/outcomes.js";
 import { findAccuracy } from "../services/evidence/find-accuracy.js";
 import type { QueryResolvers } from "./types.generated.js";
@@ -37,6 +38,9 @@ export const Query: QueryResolvers = {
   measurements: (_, args, { catalogue }) => listRows(measurementList, catalogue.measurements.rows, args, catalogue),
 
   accuracy: (_, { filter }, { catalogue, services }) => findAccuracy(services.evidence, filter ?? {}, catalogue),
+
+  runnable: (_, args, { services }) => services.runnable.find(args),
+  compare: (_, { input }, { catalogue, services }) => compare(input, catalogue, services.estimation),
 
   node: (_, { id }, { catalogue }) => findNode(catalogue, id),
   nodes: (_, { ids }, { catalogue }) => findNodes(catalogue, ids),

@@ -9,6 +9,7 @@ import { ModelFile } from "./model-file.js";
 import { Node } from "./node.js";
 import { QuantFormat } from "./quant-format.js";
 import { Query } from "./query.js";
+import { RunnableConnection } from "./runnable.js";
 import { Runtime } from "./runtime.js";
 import { DateTime, JsonValue, SafeInt } from "./scalars.js";
 import { Scenario } from "./scenario.js";
@@ -31,6 +32,7 @@ export const resolvers: Resolvers = {
   Node,
   QuantFormat,
   Query,
+  RunnableConnection,
   Runtime,
   SafeInt,
   Scenario,

@@ -2,12 +2,14 @@ import type { Catalogue } from "../data/catalogue.js";
 import { createEstimationService } from "./estimation/estimation.js";
 import type { EstimationService } from "./estimation/types.js";
 import { createEvidenceService, type EvidenceService } from "./evidence/evidence.js";
+import { createRunnableService, type RunnableService } from "./runnable/runnable.js";
 import { createScenarioService, type ScenarioService } from "./scenarios/scenarios.js";
 
 /** What resolvers call, over one version of the catalogue. */
 export interface Services {
   estimation: EstimationService;
   evidence: EvidenceService;
+  runnable: RunnableService;
   scenarios: ScenarioService;
 }
 
@@ -19,7 +21,12 @@ export function servicesFor(catalogue: Catalogue): Services {
   if (services === undefined) {
     const evidence = createEvidenceService(catalogue);
     const estimation = createEstimationService(catalogue, evidence);
-    services = { estimation, evidence, scenarios: createScenarioService(catalogue, estimation) };
+    services = {
+      estimation,
+      evidence,
+      runnable: createRunnableService(catalogue, estimation),
+      scenarios: createScenarioService(catalogue, estimation),
+    };
     servicesOf.set(catalogue, services);
   }
   return services;

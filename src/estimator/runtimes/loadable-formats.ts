@@ -67,6 +67,18 @@ export function loadWarnings(scheme: QuantScheme, engine: CheckpointEngine): Est
   return loads.has(family) ? [] : [{ code: "QUANT_FORMAT_NOT_LOADABLE", message: adviceOn?.[family] ?? advice }];
 }
 
+/** Whether an engine loads a format as it is. llama.cpp loads GGUF files; the rule of thumb is asked of any format. */
+export function isLoadable(scheme: QuantScheme, engine: RuntimeRequest["kind"]): boolean {
+  switch (engine) {
+    case "llama-cpp":
+      return scheme.kind === "ggml";
+    case "rule-of-thumb":
+      return true;
+    default:
+      return loadWarnings(scheme, engine).length === 0;
+  }
+}
+
 const GPTQ_BITS = 4;
 
 function familyOf(scheme: QuantScheme): FormatFamily {

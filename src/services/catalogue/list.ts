@@ -76,8 +76,12 @@ export function listRows<Row extends CatalogueRow, Filter extends CommonFilter, 
   return paginate(matching, { list: definition.name, keys, idOf: (row) => row.id }, args);
 }
 
-function compileFilter<Row extends CatalogueRow, Filter extends CommonFilter, SortField extends string>(
-  definition: ListDefinition<Row, Filter, SortField>,
+/**
+ * The tests that a row must pass to be let through by a filter.
+ * @throws BadUserInputError for values that make no sense, with their path
+ */
+export function compileFilter<Row extends CatalogueRow, Filter extends CommonFilter, SortField extends string>(
+  definition: Pick<ListDefinition<Row, Filter, SortField>, "searchTexts" | "conditions">,
   filter: Filter | null,
   catalogue: Catalogue,
 ): ((row: Row) => boolean)[] {

@@ -59,24 +59,46 @@ export interface Order<Item> {
  * belongs to another order
  */
 export function paginate<Item>(items: readonly Item[], order: Order<Item>, page: PageArguments): Connection<Item> {
+  checkPage(order, page);
+  return paginateSorted(sortItems(items, order), order, page);
+}
+
+/** Items in their order. */
+export function sortItems<Item>(items: readonly Item[], order: Order<Item>): Item[] {
+  const sorted = items.map((item) => ({ item, position: positionOf(item, order) }));
+  sorted.sort((a, b) => comparePositions(a.position, b.position, order));
+  return sorted.map(({ item }) => item);
+}
+
+/**
+ * Refuses paging arguments that {@link paginate} would refuse, before the items are there.
+ * @throws BadUserInputError as {@link paginate} does
+ */
+export function checkPage<Item>(order: Order<Item>, page: PageArguments): void {
+  readPageSize(page);
+  readCursor(page.after, "after", order);
+  readCursor(page.before, "before", order);
+}
+
+/** One page of items that are in their order already; see {@link paginate}. */
+export function paginateSorted<Item>(
+  sorted: readonly Item[],
+  order: Order<Item>,
+  page: PageArguments,
+): Connection<Item> {
   const size = readPageSize(page);
   const after = readCursor(page.after, "after", order);
   const before = readCursor(page.before, "before", order);
+  const compare = (item: Item, position: Position) => comparePositions(positionOf(item, order), position, order);
 
-  const sorted = items.map((item) => ({ item, position: positionOf(item, order) }));
-  sorted.sort((a, b) => comparePositions(a.position, b.position, order));
-
-  const lower = after === null ? 0 : countWhere(sorted, (entry) => comparePositions(entry.position, after, order) <= 0);
-  const upper =
-    before === null
-      ? sorted.length
-      : countWhere(sorted, (entry) => comparePositions(entry.position, before, order) < 0);
+  const lower = after === null ? 0 : countWhere(sorted, (item) => compare(item, after) <= 0);
+  const upper = before === null ? sorted.length : countWhere(sorted, (item) => compare(item, before) < 0);
   const start = size.fromEnd ? Math.max(lower, upper - size.count) : lower;
   const end = size.fromEnd ? upper : Math.min(upper, lower + size.count);
 
   const signature = signatureOf(order);
-  const edges = sorted.slice(start, Math.max(start, end)).map(({ item, position }) => ({
-    cursor: encodeCursor(signature, position),
+  const edges = sorted.slice(start, Math.max(start, end)).map((item) => ({
+    cursor: encodeCursor(signature, positionOf(item, order)),
     node: item,
   }));
   return {
@@ -162,8 +184,7 @@ function countWhere<Entry>(sorted: readonly Entry[], condition: (entry: Entry) =
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    const entry = sorted[middle];
-    if (entry !== undefined && condition(entry)) low = middle + 1;
+    if (condition(sorted[middle] as Entry)) low = middle + 1;
     else high = middle;
   }
   return low;

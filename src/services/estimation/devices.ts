@@ -1,5 +1,5 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { GpuRow, RuntimeRow } from "../../data/rows.js";
+import type { GpuRow, RuntimeRow, SystemRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import { MIB } from "../../estimator/byte-units.js";
 import { cudaReserveBytes } from "../../estimator/consumers/driver-memory.js";
@@ -17,6 +17,8 @@ export const MAX_DEVICES = 128;
 export interface Hardware {
   devices: Device[];
   gpus: GpuRow[];
+  /** The system they are the cards of; null for cards that were named one by one. */
+  system: SystemRow | null;
 }
 
 /** The constants of a runtime's row that tell what the driver holds, by the card's vendor. */
@@ -94,7 +96,7 @@ export function resolveHardware(
         [...path, "system"],
       );
     }
-    return repeat(gpu, system.gpuCount, describeDevice(gpu, runtime));
+    return { ...repeat(gpu, system.gpuCount, describeDevice(gpu, runtime)), system };
   }
   const sets = input.gpus ?? [];
   if (sets.length === 0) {
@@ -103,7 +105,7 @@ export function resolveHardware(
       "gpus",
     ]);
   }
-  const hardware: Hardware = { devices: [], gpus: [] };
+  const hardware: Hardware = { devices: [], gpus: [], system: null };
   for (const [index, { gpu: slug, count }] of sets.entries()) {
     const setPath = [...path, "gpus", String(index)];
     const gpu = requireBySlug(catalogue.gpus, slug, [...setPath, "gpu"], "GPU");
@@ -120,6 +122,6 @@ export function resolveHardware(
   return hardware;
 }
 
-function repeat(gpu: GpuRow, count: number, device: Device): Hardware {
+function repeat(gpu: GpuRow, count: number, device: Device): Omit<Hardware, "system"> {
   return { devices: new Array<Device>(count).fill(device), gpus: new Array<GpuRow>(count).fill(gpu) };
 }

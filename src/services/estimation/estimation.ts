@@ -1,5 +1,5 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { GpuRow, ModelFileRow, ScenarioRow } from "../../data/rows.js";
+import type { GpuRow, ModelFileRow, ModelRow, ScenarioRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import { estimate as estimateMemory } from "../../estimator/estimate.js";
 import type { EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
@@ -8,12 +8,14 @@ import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { ggufFileBytes, likelyTokenizer } from "../../estimator/quantization/gguf-file-size.js";
 import { storeTensors } from "../../estimator/quantization/store-tensors.js";
 import { listTensors } from "../../estimator/tensors/list-tensors.js";
+import { findRow } from "../catalogue/relations.js";
 import { classifyAttention } from "../catalogue/rules/model-columns.js";
 import type { EvidenceService, Interval } from "../evidence/evidence.js";
+import { findBestFormat } from "./best-format.js";
 import { describeDeviceMemory, describePlan } from "./hardware-fits.js";
 import { createHardwareSearch } from "./hardware-search.js";
 import { inputPathOf } from "./input-path.js";
-import { resolveRequest } from "./request.js";
+import { type ResolvedRequest, resolveRequest } from "./request.js";
 import type { ArgumentPath, EstimateInput, EstimateModel, EstimationService } from "./types.js";
 
 /** Builds the estimation service over one version of the catalogue. */
@@ -23,10 +25,7 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
 
   function estimate(input: EstimateInput, path: ArgumentPath): EstimateModel {
     try {
-      const { request, gpus, runtime, file } = resolveRequest(input, path, catalogue);
-      const memory = estimateMemory(request);
-      const interval = () => evidence.intervalOf(memory.total, runtime, classifyAttention(request.architecture));
-      return describeEstimate({ request, gpus, runtime: runtime.slug, file }, memory, interval, catalogue.version);
+      return estimateResolved(resolveRequest(input, path, catalogue));
     } catch (error) {
       if (error instanceof EstimateError)
         throw new BadUserInputError(error.message, [...path, ...inputPathOf(error.path, input.runtime ?? {})]);
@@ -36,8 +35,16 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
     }
   }
 
+  function estimateResolved(resolved: ResolvedRequest): EstimateModel {
+    const { request, runtime } = resolved;
+    const memory = estimateMemory(request);
+    const interval = () => evidence.intervalOf(memory.total, runtime, classifyAttention(request.architecture));
+    return describeEstimate({ ...resolved, runtime: runtime.slug }, memory, interval, catalogue.version);
+  }
+
   return {
     estimate,
+    estimateResolved,
     estimateScenario(scenario) {
       const known = ofScenarios.get(scenario.id);
       if (known) return known;
@@ -52,7 +59,7 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
       const gpus = gpu === null ? [] : new Array<GpuRow>(run.estimate.devices.length).fill(gpu);
       const interval = () => evidence.intervalOf(run.estimate.total, runtime, attention, measurement);
       return describeEstimate(
-        { request, gpus, runtime: runtime.slug, file: null },
+        { request, model: findRow(catalogue.models, measurement.modelId), gpus, runtime: runtime.slug, file: null },
         run.estimate,
         interval,
         catalogue.version,
@@ -60,6 +67,7 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
     },
     findHardware: search.find,
     smallestSet: search.smallestSet,
+    bestFormat: (estimate) => findBestFormat(estimate, catalogue, estimateResolved),
   };
 }
 
@@ -87,6 +95,8 @@ function ggufFileSize({ architecture, scheme }: EstimateRequest): number | null 
 /** What was estimated, with the catalogue's rows behind it. */
 interface EstimatedRun {
   request: EstimateRequest;
+  /** The model's row; null for a pasted config. */
+  model: ModelRow | null;
   gpus: readonly GpuRow[];
   /** Slug of the runtime's row. */
   runtime: string;
@@ -100,9 +110,11 @@ function describeEstimate(
   intervalOf: () => Interval,
   catalogVersion: number,
 ): EstimateModel {
-  const { request, gpus, runtime, file } = run;
+  const { request, model, gpus, runtime, file } = run;
   return {
     request,
+    model,
+    gpus,
     runtime,
     total: memory.total,
     weights: {

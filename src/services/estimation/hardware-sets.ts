@@ -100,7 +100,10 @@ function times(value: number | null, count: number): number | null {
 }
 
 /** How the cards of a set are linked: as its system says; a set of cards as the widest system of them, or by its form. */
-export function linksOf({ gpu, system, count }: HardwareSet, catalogue: Catalogue): DeviceLinks {
+export function linksOf(
+  { gpu, system, count }: Pick<HardwareSet, "gpu" | "system" | "count">,
+  catalogue: Catalogue,
+): DeviceLinks {
   if (system !== null) {
     return { perNode: system.gpuCount, fastDomain: system.scaleUpDomainGpus };
   }

@@ -19,7 +19,8 @@ export function estimateEach(
   return inputs.map((input, index) => estimateOne(estimation, input, [...path, String(index)]));
 }
 
-function estimateOne(
+/** Estimates one input; one that makes no sense becomes a failure. */
+export function estimateOne(
   estimation: EstimationService,
   input: EstimateInput,
   path: ArgumentPath,

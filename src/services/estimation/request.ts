@@ -24,6 +24,8 @@ const RULE_OF_THUMB = "rule-of-thumb";
 /** An estimator's request and the catalogue's cards behind its devices. */
 export interface ResolvedRequest {
   request: EstimateRequest;
+  /** The catalogue's row of the model; null for a pasted config. */
+  model: ModelRow | null;
   /** Card of each device; empty when no hardware was given. */
   gpus: readonly GpuRow[];
   runtime: RuntimeRow;
@@ -39,30 +41,56 @@ export interface ResolvedRequest {
 export function resolveRequest(input: EstimateInput, path: ArgumentPath, catalogue: Catalogue): ResolvedRequest {
   const model = resolveModel(input.model, [...path, "model"], catalogue);
   const { scheme, file } = storageOf(model, input.quant, input.file, path, catalogue);
-  requireCount(input.context, [...path, "context"], "The context", "tokens");
-  requireCount(input.sequences, [...path, "sequences"], "The number of sequences", "sequences");
-  const { runtime, request: runtimeRequest } = resolveRuntime(input.runtime ?? {}, [...path, "runtime"], catalogue);
-  const cacheTypeK = resolveCacheType(input.cacheTypeK, [...path, "cacheTypeK"], catalogue, runtime);
-  const cacheTypeV = resolveCacheType(input.cacheTypeV, [...path, "cacheTypeV"], catalogue, runtime);
+  const { runtime, settings } = resolveSettings(input, path, catalogue);
   const hardware = input.hardware
     ? resolveHardware(input.hardware, [...path, "hardware"], catalogue, runtime)
     : undefined;
   const request: EstimateRequest = {
     architecture: model.architecture,
     scheme,
-    contextTokens: input.context,
-    sequences: input.sequences,
-    runtime: runtimeRequest,
-    ...(cacheTypeK && { cacheTypeK }),
-    ...(cacheTypeV && { cacheTypeV }),
+    ...settings,
     ...(hardware && { devices: hardware.devices }),
   };
   const extras = input.extras ? resolveExtras(input.extras, request, [...path, "extras"], catalogue) : undefined;
   return {
     request: { ...request, ...(extras && { extras }) },
+    model: model.row,
     gpus: hardware?.gpus ?? [],
     runtime,
     file,
+  };
+}
+
+/** How a model is run, whichever it is. */
+export interface ResolvedSettings {
+  runtime: RuntimeRow;
+  settings: Pick<EstimateRequest, "contextTokens" | "sequences" | "runtime" | "cacheTypeK" | "cacheTypeV">;
+}
+
+/**
+ * The part of an EstimateInput that says how a model is run.
+ *
+ * @throws BadUserInputError with the path of the value at fault
+ */
+export function resolveSettings(
+  input: Pick<EstimateInput, "context" | "sequences" | "cacheTypeK" | "cacheTypeV" | "runtime">,
+  path: ArgumentPath,
+  catalogue: Catalogue,
+): ResolvedSettings {
+  requireCount(input.context, [...path, "context"], "The context", "tokens");
+  requireCount(input.sequences, [...path, "sequences"], "The number of sequences", "sequences");
+  const { runtime, request } = resolveRuntime(input.runtime ?? {}, [...path, "runtime"], catalogue);
+  const cacheTypeK = resolveCacheType(input.cacheTypeK, [...path, "cacheTypeK"], catalogue, runtime);
+  const cacheTypeV = resolveCacheType(input.cacheTypeV, [...path, "cacheTypeV"], catalogue, runtime);
+  return {
+    runtime,
+    settings: {
+      contextTokens: input.context,
+      sequences: input.sequences,
+      runtime: request,
+      ...(cacheTypeK && { cacheTypeK }),
+      ...(cacheTypeV && { cacheTypeV }),
+    },
   };
 }
 

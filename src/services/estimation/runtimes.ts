@@ -50,6 +50,11 @@ export function engineOf(input: RuntimeInput): Engine {
   return (Object.keys(SLUGS) as Engine[]).find((key) => input[key] != null) ?? "llamaCpp";
 }
 
+/** The catalogue's row of the engine that an input names. */
+export function runtimeOf(input: RuntimeInput, catalogue: Catalogue): RuntimeRow {
+  return requireRuntime(SLUGS[engineOf(input)], catalogue);
+}
+
 /** Finds the engine of an input, llama.cpp if none is named, with the constants of the version asked for. */
 export function resolveRuntime(input: RuntimeInput, path: ArgumentPath, catalogue: Catalogue): ResolvedRuntime {
   const engine = engineOf(input);

@@ -41,8 +41,17 @@ export function resolveStorage(
 ): Storage {
   const quantFormat = requireBySlug(catalogue.quantFormats, quant, [...path, "quant"], "quantization format");
   const published = resolveFile(file, model, quantFormat, [...path, "file"], catalogue);
-  if (published === null || model === null) return { scheme: quantFormat.scheme, file: null };
-  return { scheme: schemeOfFile(published, model, quantFormat.scheme), file: published };
+  return storageIn(quantFormat, published, model);
+}
+
+/** The storage of a model's weights in a format of the catalogue, by its own choice of a published file. */
+export function storageOfFormat(quantFormat: QuantFormatRow, model: ModelRow | null, catalogue: Catalogue): Storage {
+  return storageIn(quantFormat, publishedFile(model, quantFormat, catalogue), model);
+}
+
+function storageIn(quantFormat: QuantFormatRow, file: ModelFileRow | null, model: ModelRow | null): Storage {
+  if (file === null || model === null) return { scheme: quantFormat.scheme, file: null };
+  return { scheme: schemeOfFile(file, model, quantFormat.scheme), file };
 }
 
 function resolveFile(
@@ -52,11 +61,7 @@ function resolveFile(
   path: ArgumentPath,
   catalogue: Catalogue,
 ): ModelFileRow | null {
-  if (slug == null) {
-    if (model === null) return null;
-    const isUsable = (row: ModelFileRow) => row.archivedAt === null && row.quantFormatId === quantFormat.id;
-    return filesOfModel(catalogue.modelFiles, model.id).find(isUsable) ?? null;
-  }
+  if (slug == null) return publishedFile(model, quantFormat, catalogue);
   const file = requireBySlug(catalogue.modelFiles, slug, path, "published file");
   if (file.modelId !== model?.id) {
     throw new BadUserInputError(`The file ${slug} is not one of the model asked for.`, path);
@@ -65,6 +70,12 @@ function resolveFile(
     throw new BadUserInputError(`The file ${slug} is not in the format ${quantFormat.slug}.`, path);
   }
   return file;
+}
+
+function publishedFile(model: ModelRow | null, quantFormat: QuantFormatRow, catalogue: Catalogue): ModelFileRow | null {
+  if (model === null) return null;
+  const isUsable = (row: ModelFileRow) => row.archivedAt === null && row.quantFormatId === quantFormat.id;
+  return filesOfModel(catalogue.modelFiles, model.id).find(isUsable) ?? null;
 }
 
 /** Schemes by file and by the scheme they are made from, so that estimates of one file share their work. */

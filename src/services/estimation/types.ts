@@ -1,4 +1,4 @@
-import type { GpuRow, MeasurementRow, ModelFileRow, ScenarioRow } from "../../data/rows.js";
+import type { GpuRow, MeasurementRow, ModelFileRow, ModelRow, QuantFormatRow, ScenarioRow } from "../../data/rows.js";
 import type { TensorRole } from "../../estimator/architecture/architecture.js";
 import type { ConsumerKind } from "../../estimator/consumers/consumers.types.js";
 import type {
@@ -10,6 +10,7 @@ import type {
 } from "../../estimator/estimate.types.js";
 import type { OffloadKind } from "../../estimator/fit/offload.js";
 import type { HardwareFindings, HardwareSelection, HardwareSet } from "./hardware-selection.js";
+import type { ResolvedRequest } from "./request.js";
 
 /** Where in a field's arguments a value stands, list indices as decimal strings: `["inputs", "1", "quant"]`. */
 export type ArgumentPath = readonly string[];
@@ -137,6 +138,10 @@ export type WeightsBasis = "PUBLISHED_FILE" | "TENSOR_TYPES" | "BITS_PER_WEIGHT"
 export interface EstimateModel {
   /** What was estimated, kept for the search of hardware with the same settings. */
   request: EstimateRequest;
+  /** The catalogue's row of the model; null for a pasted config. */
+  model: ModelRow | null;
+  /** Card of each device; empty when no hardware was given. */
+  gpus: readonly GpuRow[];
   /** Slug of the runtime it was estimated for. */
   runtime: string;
   total: number;
@@ -231,6 +236,13 @@ export interface HardwareFitModel extends HardwareSet {
   readonly maxSequences: number;
 }
 
+/** The format in which a model fits best; `headroom` is bytes on the fullest device. */
+export interface BestQuantFormatModel {
+  quantFormat: QuantFormatRow;
+  headroom: number;
+  estimate: EstimateModel;
+}
+
 /** One of several estimates that could not be made; `field` is the path of the argument at fault. */
 export interface EstimateFailureModel {
   code: string;
@@ -245,6 +257,11 @@ export interface EstimationService {
    * @throws BadUserInputError for an input that cannot be estimated
    */
   estimate(input: EstimateInput, path: ArgumentPath): EstimateModel;
+  /**
+   * @throws EstimateError for what the runtime refuses
+   * @throws QuantizationError for a model that cannot be stored in the format
+   */
+  estimateResolved(resolved: ResolvedRequest): EstimateModel;
   /** The estimate of a saved scenario, computed once per catalogue version. */
   estimateScenario(scenario: ScenarioRow): EstimateModel;
   /** The estimate of a measured run; null where it cannot be made. Its interval leaves the measurement itself out. */
@@ -258,4 +275,6 @@ export interface EstimationService {
   findHardware(estimate: EstimateModel, selection?: HardwareSelection): HardwareFindings;
   /** The smallest set of one card that holds the estimate, up to `MAX_CARDS_OF_A_KIND`; null when none does. */
   smallestSet(estimate: EstimateModel, gpu: GpuRow): HardwareFitModel | null;
+  /** The format of the best quality in which the model fits on the estimate's hardware; null without hardware. */
+  bestFormat(estimate: EstimateModel): BestQuantFormatModel | null;
 }

@@ -1,0 +1,61 @@
+import type { Catalogue } from "../../data/catalogue.js";
+import type { QuantFormatRow, RuntimeRow } from "../../data/rows.js";
+import type { RuntimeRequest } from "../../estimator/estimate.types.js";
+import { EstimateError } from "../../estimator/estimate-error.js";
+import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
+import { isLoadable } from "../../estimator/runtimes/loadable-formats.js";
+import type { ResolvedRequest } from "./request.js";
+import { storageOfFormat } from "./storage.js";
+import type { BestQuantFormatModel, EstimateModel } from "./types.js";
+
+/**
+ * The formats in use that a runtime loads, the best quality first: those whose row names it and whose storage it takes
+ * as it is. The rule of thumb is no engine and takes all of them.
+ */
+export function loadableFormats(
+  catalogue: Catalogue,
+  runtime: RuntimeRow,
+  engine: RuntimeRequest["kind"],
+): QuantFormatRow[] {
+  const isNamed = (format: QuantFormatRow) => engine === "rule-of-thumb" || format.runtimes.includes(runtime.slug);
+  return catalogue.quantFormats.rows
+    .filter((format) => format.archivedAt === null && isNamed(format) && isLoadable(format.scheme, engine))
+    .sort((a, b) => b.qualityRank - a.qualityRank || (a.slug < b.slug ? -1 : 1));
+}
+
+/**
+ * The format of the best quality in which a model fits on the estimate's hardware, everything else as asked. Formats
+ * that the runtime refuses for this model are passed over.
+ */
+export function findBestFormat(
+  estimate: EstimateModel,
+  catalogue: Catalogue,
+  estimateResolved: (resolved: ResolvedRequest) => EstimateModel,
+): BestQuantFormatModel | null {
+  const { request, model, gpus } = estimate;
+  const runtime = catalogue.runtimes.bySlug.get(estimate.runtime);
+  if (estimate.fits === null || runtime === undefined) return null;
+  for (const quantFormat of loadableFormats(catalogue, runtime, request.runtime.kind)) {
+    const { scheme, file } = storageOfFormat(quantFormat, model, catalogue);
+    const found = unlessRefused(() =>
+      estimateResolved({ request: { ...request, scheme }, model, gpus, runtime, file }),
+    );
+    if (found?.fits) return { quantFormat, headroom: headroomOf(found), estimate: found };
+  }
+  return null;
+}
+
+/** Free bytes on the fullest device. */
+function headroomOf({ devices }: EstimateModel): number {
+  return devices.reduce((least, { free }) => Math.min(least, free ?? least), Number.POSITIVE_INFINITY);
+}
+
+/** What is computed; null where the runtime or the format refuses the model. */
+export function unlessRefused<Result>(compute: () => Result): Result | null {
+  try {
+    return compute();
+  } catch (error) {
+    if (error instanceof EstimateError || error instanceof QuantizationError) return null;
+    throw error;
+  }
+}

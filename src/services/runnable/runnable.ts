@@ -1,0 +1,253 @@
+import type { Catalogue } from "../../data/catalogue.js";
+import type { ModelRow } from "../../data/rows.js";
+import { BadUserInputError } from "../../errors.js";
+import { estimate } from "../../estimator/estimate.js";
+import { EstimateError, type EstimateErrorCode } from "../../estimator/estimate-error.js";
+import { BYTES_PER_GIB } from "../catalogue/list-fields.js";
+import { checkPage, MAX_PAGE_SIZE, paginateSorted, sortItems } from "../connections/connection.js";
+import { loadableFormats } from "../estimation/best-format.js";
+import { type Hardware, resolveHardware } from "../estimation/devices.js";
+import { inputPathOf } from "../estimation/input-path.js";
+import { type ResolvedSettings, resolveSettings } from "../estimation/request.js";
+import type { EstimateModel, EstimationService, ParallelPlanModel } from "../estimation/types.js";
+import { keepRecent } from "../kept.js";
+import { compileConditions, type RunnableConditions } from "./conditions.js";
+import { describeMiss, explainEmpty, obstacleOf } from "./explain-empty.js";
+import { createSetupFits, type ModelFits, type SetupFits } from "./model-fits.js";
+import { orderOf, type RunnableRow } from "./orders.js";
+import { inTurns } from "./turns.js";
+import type {
+  RunnableArguments,
+  RunnableConnectionModel,
+  RunnableFilter,
+  RunnableModel,
+  RunnableSettings,
+  RunnableSort,
+} from "./types.js";
+
+/** The defaults of the schema. */
+const DEFAULT_SETTINGS: RunnableSettings = { context: 8192, shortContext: "LEAVE_OUT", sequences: 1 };
+const NO_FILTER: RunnableFilter = { bestFormatOnly: false };
+
+/** Hardware with its settings whose fits are kept, a few megabytes each. */
+const SETUPS_KEPT = 12;
+/** Lists kept in their order, for the pages that follow. */
+const LISTS_KEPT = 24;
+
+/** Refusals that have nothing to do with the model: what was asked for makes no sense. */
+const FAULTS_OF_SETTINGS: ReadonlySet<EstimateErrorCode> = new Set([
+  "INVALID_SETTING",
+  "CACHE_TYPE_NEEDS_FLASH_ATTENTION",
+]);
+
+/** Finds what given hardware can run, over one version of the catalogue. */
+export interface RunnableService {
+  /** @throws BadUserInputError for arguments that make no sense, with their path */
+  find(args: RunnableArguments): Promise<RunnableConnectionModel>;
+}
+
+/** What a search came by. */
+export interface Findings {
+  /** What fits and passes all conditions, in order. */
+  rows: readonly RunnableRow[];
+  /** Models that pass the conditions on them. */
+  models: number;
+  /** Conditions that pass no model even by themselves. */
+  hopeless: readonly string[];
+  /** Of those, the ones trained for too little context, which are left out. */
+  tooShort: number;
+  /** Formats that pass the conditions on them and that the runtime loads. */
+  formats: number;
+  /** Models in formats that fit, but with less headroom or context than asked for. */
+  tooTight: number;
+  /** Of the models of which no format fits, the format that misses by least; the nearest first. */
+  misses: readonly RunnableRow[];
+  /** Why the runtime refuses a model, where it takes none. */
+  refusal: ModelFits["refusal"];
+}
+
+/** A search with what it was made for. */
+interface Search {
+  fits: SetupFits;
+  findings: Findings;
+}
+
+/** Builds the service over one version of the catalogue. */
+export function createRunnableService(catalogue: Catalogue, estimation: EstimationService): RunnableService {
+  const setups = keepRecent<SetupFits>(SETUPS_KEPT);
+  const searches = keepRecent<Promise<Search>>(LISTS_KEPT);
+
+  function fitsOf(
+    args: RunnableArguments,
+    { context: _, shortContext: __, ...settings }: RunnableSettings,
+    resolved: ResolvedSettings,
+    hardware: Hardware,
+  ): SetupFits {
+    const { runtime } = resolved;
+    return setups.get(JSON.stringify([args.hardware, settings]), () => {
+      const formats = loadableFormats(catalogue, runtime, resolved.settings.runtime.kind);
+      return createSetupFits({ runtime, settings: resolved.settings, hardware, formats }, catalogue);
+    });
+  }
+
+  async function search(
+    args: RunnableArguments,
+    settings: RunnableSettings,
+    filter: RunnableFilter,
+    sort: RunnableSort,
+  ): Promise<Search> {
+    const resolved = resolveSettings(settings, ["settings"], catalogue);
+    const hardware = resolveHardware(args.hardware, ["hardware"], catalogue, resolved.runtime);
+    const conditions = compileConditions(filter, catalogue);
+    const fits = fitsOf(args, settings, resolved, hardware);
+    const found = await collect(fits, catalogue.models.rows, settings, filter, conditions);
+    if (found.refusal instanceof EstimateError && FAULTS_OF_SETTINGS.has(found.refusal.code)) {
+      throw blame(found.refusal, settings);
+    }
+    if (sort === "MOST_CONTEXT") await inTurns(found.rows, (row) => measureContext(row, fits));
+    return { fits, findings: { ...found, rows: sortItems(found.rows, orderOf(sort)) } };
+  }
+
+  function describeRow(row: RunnableRow, fits: SetupFits): RunnableModel {
+    let whole: EstimateModel | undefined;
+    const estimateRow = () => {
+      whole ??= estimation.estimateResolved(fits.resolve(row));
+      return whole;
+    };
+    return {
+      model: row.model,
+      quantFormat: row.quantFormat,
+      context: row.context,
+      total: row.total,
+      headroom: row.headroom,
+      // The rest takes an estimate and is not always asked for.
+      get maxContext() {
+        return estimateRow().maxContext ?? 0;
+      },
+      get maxSequences() {
+        return estimateRow().maxSequences ?? 0;
+      },
+      get plan() {
+        return requirePlan(estimateRow());
+      },
+      get estimate() {
+        return estimateRow();
+      },
+    };
+  }
+
+  return {
+    async find(args) {
+      const settings = args.settings ?? DEFAULT_SETTINGS;
+      const filter = args.filter ?? NO_FILTER;
+      const sort = args.sort ?? "BALANCED";
+      const order = orderOf(sort);
+      checkPage(order, args);
+      const key = JSON.stringify([args.hardware, settings, filter, sort]);
+      const pending = searches.get(key, () => search(args, settings, filter, sort));
+      pending.catch(() => searches.drop(key));
+      const { fits, findings } = await pending;
+      const page = paginateSorted(findings.rows, order, args);
+      const edges = page.edges.map(({ cursor, node }) => ({ cursor, node: describeRow(node, fits) }));
+      return {
+        ...page,
+        edges,
+        nodes: edges.map(({ node }) => node),
+        reason: explainEmpty(findings, fits.setup, settings, filter),
+        nearest: (first) =>
+          findings.misses.slice(0, requireFirst(first)).map((miss) => describeMiss(miss, fits.setup.hardware)),
+      };
+    },
+  };
+}
+
+/** Goes through the models that pass and tells what fits from what does not; rows are in no order yet. */
+async function collect(
+  fits: SetupFits,
+  models: readonly ModelRow[],
+  settings: RunnableSettings,
+  filter: RunnableFilter,
+  conditions: RunnableConditions,
+): Promise<Findings> {
+  const { passesModel, passesFormat } = conditions;
+  const formats = new Set(fits.setup.formats.filter(passesFormat));
+  const passing = models.filter(passesModel);
+  const contexts = passing.flatMap((model) => contextOf(model, settings) ?? []);
+  const rows: RunnableRow[] = [];
+  const misses: RunnableRow[] = [];
+  let tooTight = 0;
+  let isEstimated = false;
+  let refusal: ModelFits["refusal"] = null;
+  await inTurns(obstacleOf(fits.setup) === null && formats.size > 0 ? contexts : [], ({ model, context }) => {
+    const ofModel = fits.of(model, context);
+    refusal ??= ofModel.refusal;
+    isEstimated ||= ofModel.candidates.length > 0;
+    let nearest: RunnableRow | null = null;
+    let hasFit = false;
+    for (const candidate of ofModel.candidates) {
+      if (!formats.has(candidate.quantFormat)) continue;
+      if (candidate.shortBy > 0) {
+        if (nearest === null || candidate.shortBy < nearest.shortBy) nearest = candidate;
+        continue;
+      }
+      hasFit = true;
+      if (!isRoomy(candidate, filter, fits)) {
+        tooTight += 1;
+        continue;
+      }
+      rows.push(candidate);
+      if (filter.bestFormatOnly) break;
+    }
+    if (!hasFit && nearest !== null) misses.push(nearest);
+  });
+  misses.sort((a, b) => a.shortBy - b.shortBy || (a.model.slug < b.model.slug ? -1 : 1));
+  return {
+    rows,
+    models: passing.length,
+    hopeless: passing.length === 0 ? conditions.hopeless : [],
+    tooShort: passing.length - contexts.length,
+    formats: formats.size,
+    tooTight,
+    misses,
+    refusal: isEstimated ? null : refusal,
+  };
+}
+
+/** A model with the context it is looked at with; null where it is left out. */
+function contextOf(model: ModelRow, { context, shortContext }: RunnableSettings) {
+  if (model.contextLength >= context) return { model, context };
+  return shortContext === "CAP" ? { model, context: model.contextLength } : null;
+}
+
+/** Whether a candidate that fits leaves as much as is asked for. */
+function isRoomy(row: RunnableRow, { minHeadroomGib, minContext }: RunnableFilter, fits: SetupFits): boolean {
+  if (minHeadroomGib != null && row.headroom < minHeadroomGib * BYTES_PER_GIB) return false;
+  return minContext == null || minContext <= row.context || fitsAt(row, minContext, fits);
+}
+
+/** What fits at some context fits at every shorter one, so that one look tells whether the longest is longer. */
+function fitsAt({ model, quantFormat }: RunnableRow, context: number, fits: SetupFits): boolean {
+  const there = fits.of(model, context).candidates.find((candidate) => candidate.quantFormat === quantFormat);
+  return there !== undefined && there.shortBy <= 0;
+}
+
+function measureContext(row: RunnableRow, fits: SetupFits): void {
+  row.usableContext ??= fitsAt(row, row.model.contextLength, fits)
+    ? row.model.contextLength
+    : (estimate(fits.resolve(row).request).maxContextTokens ?? 0);
+}
+
+function blame(error: EstimateError, settings: RunnableSettings): BadUserInputError {
+  const path = inputPathOf(error.path, settings.runtime ?? {});
+  return new BadUserInputError(error.message, path[0] === "hardware" ? path : ["settings", ...path]);
+}
+
+function requirePlan({ plan }: EstimateModel): ParallelPlanModel {
+  if (plan === null) throw new Error("an estimate on devices has no plan");
+  return plan;
+}
+
+function requireFirst(first: number): number {
+  if (first >= 0 && first <= MAX_PAGE_SIZE) return first;
+  throw new BadUserInputError(`\`first\` must be from 0 to ${MAX_PAGE_SIZE}, not ${first}.`, ["first"]);
+}
