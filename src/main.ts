@@ -10,6 +10,7 @@ import { createHttpService, type HttpService } from "./http.js";
 import { createLog, type Log } from "./log.js";
 import { createApi } from "./server.js";
 import { compareAhead } from "./services/evidence/compare-ahead.js";
+import { prepareAhead } from "./services/runnable/prepare-ahead.js";
 import { loadSeed } from "./services/seeding/load-seed.js";
 import { readSeedFiles, SEED_FOLDER } from "./services/seeding/read-seed.js";
 import { SeedError } from "./services/seeding/seed-error.js";
@@ -57,16 +58,16 @@ async function start(config: Config, log: Log, closers: Closers): Promise<void> 
   await listen(service, config);
   closers.push(() => service.drain());
   await printWelcome(config, service);
-  compareMeasurements(catalogue.current(), log, closers);
+  workAhead(catalogue.current(), log, closers);
 }
 
-/** Compares the measurements with estimates while nobody has asked for it yet. */
-function compareMeasurements(catalogue: Catalogue, log: Log, closers: Closers): void {
+/** Compares the measurements with estimates, then sizes all models, while nobody has asked for it yet. */
+function workAhead(catalogue: Catalogue, log: Log, closers: Closers): void {
   const ending = new AbortController();
   closers.push(async () => ending.abort());
-  compareAhead(servicesFor(catalogue).evidence, catalogue.measurements.rows, ending.signal).catch((error: unknown) =>
-    log.error("a measurement cannot be compared", error),
-  );
+  compareAhead(servicesFor(catalogue).evidence, catalogue.measurements.rows, ending.signal)
+    .then(() => prepareAhead(catalogue, ending.signal))
+    .catch((error: unknown) => log.error("what is worked out ahead of requests failed", error));
 }
 
 /** The database, migrated and seeded, and its catalogue in memory. */
