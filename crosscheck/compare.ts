@@ -8,7 +8,6 @@ import { EstimateError } from "../src/estimator/estimate-error.js";
 import { GGML_TYPES, ggmlTypeByName, QuantizationError } from "../src/estimator/quantization/ggml-types.js";
 import type { GgmlScheme } from "../src/estimator/quantization/scheme.js";
 import { storeTensors } from "../src/estimator/quantization/store-tensors.js";
-import { listTensors } from "../src/estimator/tensors/list-tensors.js";
 import { type Answer, type CacheLine, LlamaCpp } from "./ask-llama-cpp.js";
 import { describeGguf, fileName } from "./describe-gguf.js";
 import { type Case, catalogueCases, Dice, drawnCases } from "./draw-cases.js";
@@ -98,7 +97,7 @@ async function compareOne(llamaCpp: LlamaCpp, subject: Case, file: string): Prom
   const { architecture, run } = subject;
   let ours: Figures;
   try {
-    const stored = storeTensors(architecture, listTensors(architecture), scheme);
+    const stored = storeTensors(architecture, scheme);
     const tensors = stored.flatMap(({ tensor, type, bytes }) => {
       const name = fileName(architecture, tensor.name);
       return name === null ? [] : [{ name, shape: tensor.shape, type, bytes }];

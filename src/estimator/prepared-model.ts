@@ -2,15 +2,17 @@ import type { Architecture } from "./architecture/architecture.js";
 import type { WeightsBreakdown } from "./estimate.types.js";
 import { onceOnly, oncePerPair } from "./once-for.js";
 import { layOutWeights, type WeightLayout } from "./placement/place-weights.js";
-import type { QuantScheme } from "./quantization/scheme.js";
-import { storeTensors } from "./quantization/store-tensors.js";
+import type { QuantScheme, StoredGroup } from "./quantization/scheme.js";
+import { storeGroups } from "./quantization/store-tensors.js";
 import { summarizeWeights } from "./quantization/summarize-weights.js";
-import { listTensors } from "./tensors/list-tensors.js";
+import { groupTensors } from "./tensors/list-tensors.js";
+import { membersOf } from "./tensors/tensor.js";
 
 /** What does not change from one estimate of a model in a format to the next. */
 export interface PreparedModel {
-  weights: WeightsBreakdown;
   layout: WeightLayout;
+  /** Summed up when it is first asked for. */
+  readonly weights: WeightsBreakdown;
   /** Bytes of a tensor by its GGUF name; 0 where there is none. */
   bytesOf: (name: string) => number;
 }
@@ -22,11 +24,18 @@ export interface PreparedModel {
 export const prepareModel: (architecture: Architecture, scheme: QuantScheme) => PreparedModel = oncePerPair(prepare);
 
 function prepare(architecture: Architecture, scheme: QuantScheme): PreparedModel {
-  const stored = storeTensors(architecture, listTensors(architecture), scheme);
-  const bytesByName = onceOnly(() => new Map(stored.map(({ tensor, bytes }) => [tensor.name, bytes])));
+  const stored = storeGroups(architecture, groupTensors(architecture), scheme);
+  const weights = onceOnly(() => summarizeWeights(architecture, stored));
+  const bytesByName = onceOnly(() => new Map(stored.flatMap(nameBytes)));
   return {
-    weights: summarizeWeights(architecture, stored),
     layout: layOutWeights(architecture, stored),
+    get weights() {
+      return weights();
+    },
     bytesOf: (name) => bytesByName().get(name) ?? 0,
   };
+}
+
+function nameBytes({ bytes, ...group }: StoredGroup): [string, number][] {
+  return membersOf(group).map(({ name }) => [name, bytes]);
 }

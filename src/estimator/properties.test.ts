@@ -110,7 +110,7 @@ describe("every model on llama.cpp", () => {
       const memory = answer(requestOf(asked));
       if (!memory) return;
       const { layers, nextTokenPrediction, tiedEmbeddings, hasOutput } = architecture;
-      const stored = storeTensors(architecture, listTensors(architecture), Q4).filter(
+      const stored = storeTensors(architecture, Q4).filter(
         ({ tensor }) =>
           tensor.layer === null || tensor.layer < layers.length || nextTokenPrediction?.loadedByLlamaCpp === true,
       );
@@ -149,7 +149,7 @@ describe("every model in a checkpoint's formats", () => {
       fc.property(drawnModel, (architecture) => {
         const tensors = listTensors(architecture);
         const sizes = CHECKPOINT_FORMATS.map((scheme) => {
-          const stored = storeTensors(architecture, tensors, scheme);
+          const stored = storeTensors(architecture, scheme);
           expect(stored.map(({ tensor }) => tensor)).toEqual(
             tensors.filter((tensor) => tensor.isParameter || tensor.isInteger),
           );

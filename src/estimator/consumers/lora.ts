@@ -2,7 +2,7 @@ import type { Architecture, Block, GroupedAttention } from "../architecture/arch
 import { EstimateError } from "../estimate-error.js";
 import { matrixRole } from "../quantization/matrix-role.js";
 import { countText, sizeText } from "../size-text.js";
-import { listTensors } from "../tensors/list-tensors.js";
+import { groupTensors } from "../tensors/list-tensors.js";
 import type { Tensor } from "../tensors/tensor.js";
 import type { Consumer, ConsumerPlace, LoraAdapters, LoraMatrices } from "./consumers.types.js";
 import { placeByLayer } from "./place-shares.js";
@@ -71,12 +71,12 @@ function factorValues(matrix: AdaptedMatrix, rank: number, ranks: number): numbe
 
 function listAdaptedMatrices(architecture: Architecture, matrices: LoraMatrices): AdaptedMatrix[][] {
   const layers: AdaptedMatrix[][] = architecture.layers.map(() => []);
-  for (const tensor of listTensors(architecture)) {
-    const layer = tensor.layer === null ? undefined : layers[tensor.layer];
-    const block = architecture.blocks[architecture.layers[tensor.layer ?? -1] ?? ""];
-    const role = matrixRole(tensor);
-    if (layer !== undefined && block !== undefined && role !== null && ROLES[matrices].has(role)) {
-      layer.push(...adaptTensor(tensor, block, matrices));
+  for (const { first, layers: ownLayers } of groupTensors(architecture)) {
+    const block = architecture.blocks[architecture.layers[first.layer ?? -1] ?? ""];
+    const role = matrixRole(first);
+    if (block !== undefined && role !== null && ROLES[matrices].has(role)) {
+      const adapted = adaptTensor(first, block, matrices);
+      for (const layer of ownLayers ?? []) layers[layer]?.push(...adapted);
     }
   }
   return layers;

@@ -3,9 +3,11 @@ import { EstimateError } from "../estimate-error.js";
 import { F16_CACHE } from "../kv-cache/cache-type.js";
 import { blockCaches } from "../kv-cache/layer-caches.js";
 import { layerCacheBytes } from "../kv-cache/summarize-cache.js";
-import { storeTensors } from "../quantization/store-tensors.js";
+import { storeGroups } from "../quantization/store-tensors.js";
 import { countText, sizeText } from "../size-text.js";
-import { listPredictionTensors } from "../tensors/list-tensors.js";
+import { sumOf } from "../sum-of.js";
+import { groupPredictionTensors } from "../tensors/list-tensors.js";
+import { countMembers } from "../tensors/tensor.js";
 import type { Consumer, ConsumerPlace, PredictionHead } from "./consumers.types.js";
 import { placeAtEnd, placeByLayer } from "./place-shares.js";
 
@@ -58,9 +60,9 @@ export function layOutPredictionHead(request: EstimateRequest, head: PredictionH
   };
   const weights = isLoaded
     ? 0
-    : storeTensors(architecture, listPredictionTensors(architecture), scheme).reduce(
-        (sum, { bytes }) => sum + bytes,
-        0,
+    : sumOf(
+        storeGroups(architecture, groupPredictionTensors(architecture), scheme),
+        (group) => countMembers(group) * group.bytes,
       );
   const cache = isCached ? 0 : prediction.layers.reduce((sum, name) => sum + layerCacheBytes(cachesOf(name)), 0);
   const compute =

@@ -1,5 +1,6 @@
 import type { Architecture, Block } from "../architecture/architecture.js";
-import type { StoredTensor } from "../quantization/scheme.js";
+import type { StoredGroup } from "../quantization/scheme.js";
+import { countMembers } from "../tensors/tensor.js";
 import { HOST, type LayerPlacement } from "./place-layers.js";
 
 /** Bytes of a model's weights by where llama.cpp may put them; computed once per model and format. */
@@ -28,7 +29,7 @@ const EMBEDDING_NORM = /^token_embd_norm\./;
  * Sorts the tensors of a model by where they go. Prediction blocks that llama.cpp does not load take no
  * memory and are left out.
  */
-export function layOutWeights(architecture: Architecture, tensors: readonly StoredTensor[]): WeightLayout {
+export function layOutWeights(architecture: Architecture, stored: readonly StoredGroup[]): WeightLayout {
   const layerCount = architecture.layers.length;
   const predictionLoaded = architecture.nextTokenPrediction?.loadedByLlamaCpp === true;
   const blockCount = countBlocks(architecture);
@@ -39,22 +40,23 @@ export function layOutWeights(architecture: Architecture, tensors: readonly Stor
     output: 0,
     tiedOutput: 0,
   };
-  for (const { tensor, bytes } of tensors) {
-    const { layer } = tensor;
-    if (layer !== null && !tensor.isInputTable) {
-      if (layer >= layerCount && !predictionLoaded) {
+  for (const { first, layers, bytes } of stored) {
+    if (first.layer !== null && layers !== null && !first.isInputTable) {
+      if (first.layer >= layerCount && !predictionLoaded) {
         continue;
       }
-      const target = tensor.role === "EXPERTS" ? layout.experts : layout.blocks;
-      target[layer] = (target[layer] ?? 0) + bytes;
+      const target = first.role === "EXPERTS" ? layout.experts : layout.blocks;
+      for (const layer of layers) {
+        target[layer] = (target[layer] ?? 0) + bytes;
+      }
       continue;
     }
-    if (tensor.isInputTable || INPUT_LAYER_TENSORS.test(tensor.name)) {
-      layout.input += bytes;
-      if (tensor.role === "TOKEN_EMBEDDING" && tensor.name === "token_embd.weight") {
+    if (first.isInputTable || INPUT_LAYER_TENSORS.test(first.name)) {
+      layout.input += bytes * countMembers({ layers });
+      if (first.role === "TOKEN_EMBEDDING" && first.name === "token_embd.weight") {
         layout.tiedOutput = readsTableAsOutput(architecture) ? bytes : 0;
       }
-    } else if (isOfFirstLayer(architecture, tensor.name)) {
+    } else if (isOfFirstLayer(architecture, first.name)) {
       layout.blocks[0] = (layout.blocks[0] ?? 0) + bytes;
     } else {
       layout.output += bytes;

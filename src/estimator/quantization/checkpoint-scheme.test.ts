@@ -46,7 +46,7 @@ const MODEL: Architecture = {
 function typesUnder(quantization: unknown, architecture = MODEL): Map<string, string> {
   const scheme = schemeFromConfig({ quantization_config: quantization });
   if (scheme === null) throw new Error("no scheme");
-  const stored = storeTensors(architecture, listTensors(architecture), scheme);
+  const stored = storeTensors(architecture, scheme);
   return new Map(stored.map(({ tensor, type }) => [tensor.name, type]));
 }
 
@@ -185,7 +185,7 @@ describe("a checkpoint's own quantization_config", () => {
       expert_dtype: "fp4",
       quantization_config: { quant_method: "fp8", weight_block_size: [128, 128] },
     }) as QuantScheme;
-    const stored = storeTensors(MODEL, listTensors(MODEL), scheme);
+    const stored = storeTensors(MODEL, scheme);
     const types = new Map(stored.map(({ tensor, type }) => [tensor.name, type]));
     expectTypes(types, { "blk.1.ffn_up_exps.weight": "mxfp4-g32", "blk.1.attn_q.weight": "fp8-b128x128" });
   });
@@ -337,7 +337,7 @@ describe("a checkpoint's own quantization_config", () => {
         try {
           const scheme = schemeFromConfig({ quantization_config: config });
           if (scheme === null) return;
-          const stored = storeTensors(MODEL, tensors, scheme);
+          const stored = storeTensors(MODEL, scheme);
           expect(stored).toHaveLength(tensors.length);
           for (const { bytes } of stored) expect(Number.isSafeInteger(bytes) && bytes > 0).toBe(true);
         } catch (error) {
@@ -385,7 +385,7 @@ describe("checkpoints as engines load them, and as they are published", () => {
     const scheme = schemeFromConfig({ ...config, quantization });
     if (scheme === null) throw new Error("no scheme");
     const towers = 2 * countParameters(architecture).encoders;
-    const stored = storeTensors(architecture, listTensors(architecture), scheme);
+    const stored = storeTensors(architecture, scheme);
     const ours = stored.reduce((sum, tensor) => sum + tensor.bytes, towers);
     expect(Math.abs(ours / bytes - 1)).toBeLessThan(0.01);
   });

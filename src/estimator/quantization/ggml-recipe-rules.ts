@@ -14,20 +14,18 @@ import { fitsWholeBlocks, type GgmlTypeName } from "./ggml-types.js";
 export type RecipeGeneration = "current" | "before-2026-04";
 
 /** Kinds of tensor that the rules tell apart. */
-export const RECIPE_CATEGORIES = [
-  "OUTPUT",
-  "EMBEDDING",
-  "VALUE",
-  "FUSED_QKV",
-  "KEY",
-  "QUERY",
-  "ATTENTION_OUTPUT",
-  "UP",
-  "GATE",
-  "DOWN",
-  "OTHER",
-] as const;
-export type RecipeCategory = (typeof RECIPE_CATEGORIES)[number];
+export type RecipeCategory =
+  | "OUTPUT"
+  | "EMBEDDING"
+  | "VALUE"
+  | "FUSED_QKV"
+  | "KEY"
+  | "QUERY"
+  | "ATTENTION_OUTPUT"
+  | "UP"
+  | "GATE"
+  | "DOWN"
+  | "OTHER";
 
 /** What the rules ask about the whole model. */
 export interface RecipeModel {
@@ -61,7 +59,12 @@ export interface RecipeQuestion {
   layerIndex: number;
 }
 
-type Condition = (question: RecipeQuestion) => boolean;
+/** A condition of a rule. */
+interface Condition {
+  holds: (question: RecipeQuestion) => boolean;
+  /** It asks for the tensor's place: tensors that are alike but for their layer may get different answers. */
+  asksPlace: boolean;
+}
 
 export interface RecipeRule {
   fileTypes: readonly GgmlFileTypeName[];
@@ -130,55 +133,49 @@ export const LABELLED_70B: readonly { ggufArchitecture: string; layers: number; 
 
 // Conditions
 
-const always: Condition = () => true;
-const not =
-  (condition: Condition): Condition =>
-  (question) =>
-    !condition(question);
-const both =
-  (a: Condition, b: Condition): Condition =>
-  (question) =>
-    a(question) && b(question);
+const ofKind = (holds: Condition["holds"]): Condition => ({ holds, asksPlace: false });
+const ofPlace = (holds: Condition["holds"]): Condition => ({ holds, asksPlace: true });
 
-const withImportanceMatrix: Condition = ({ importanceMatrix }) => importanceMatrix;
-const isFalcon: Condition = ({ model }) => model.ggufArchitecture === "falcon";
+const always = ofKind(() => true);
+const not = ({ holds, asksPlace }: Condition): Condition => ({ holds: (question) => !holds(question), asksPlace });
+const both = (a: Condition, b: Condition): Condition => ({
+  holds: (question) => a.holds(question) && b.holds(question),
+  asksPlace: a.asksPlace || b.asksPlace,
+});
+
+const withImportanceMatrix = ofKind(({ importanceMatrix }) => importanceMatrix);
+const isFalcon = ofKind(({ model }) => model.ggufArchitecture === "falcon");
 /** An exact test in llama.cpp: Mixtral and Grok-1, not "at least eight". */
-const hasEightExperts: Condition = ({ model }) => model.experts === 8;
-const hasFourExperts: Condition = ({ model }) => model.experts >= 4;
-const hasFourQueriesPerKvHead: Condition = ({ model }) => model.queriesPerKvHead >= 4;
-const isLabelled70B: Condition = ({ model }) => model.isLabelled70B;
-const isBaseType =
-  (type: GgmlTypeName): Condition =>
-  ({ baseType }) =>
-    baseType === type;
-const hasOddRows: Condition = ({ baseType, rowElements }) => !fitsWholeBlocks(baseType, rowElements);
+const hasEightExperts = ofKind(({ model }) => model.experts === 8);
+const hasFourExperts = ofKind(({ model }) => model.experts >= 4);
+const hasFourQueriesPerKvHead = ofKind(({ model }) => model.queriesPerKvHead >= 4);
+const isLabelled70B = ofKind(({ model }) => model.isLabelled70B);
+const isBaseType = (type: GgmlTypeName): Condition => ofKind(({ baseType }) => baseType === type);
+const hasOddRows = ofKind(({ baseType, rowElements }) => !fitsWholeBlocks(baseType, rowElements));
 
 /** Architectures whose attention has stacked matrices that MXFP4_MOE does not take for experts. */
 const EXPERTS_BY_NAME: ReadonlySet<string | null> = new Set(["bailingmoe3"]);
-const isExpertStack: Condition = ({ model, isStacked, isFeedForward }) =>
-  isStacked && (isFeedForward || !EXPERTS_BY_NAME.has(model.ggufArchitecture));
+const isExpertStack = ofKind(
+  ({ model, isStacked, isFeedForward }) => isStacked && (isFeedForward || !EXPERTS_BY_NAME.has(model.ggufArchitecture)),
+);
 
 const part = (layers: number, divisor: number): number => Math.floor(layers / divisor);
-const inFirst =
-  (divisor: number): Condition =>
-  ({ layerIndex, model }) =>
-    layerIndex < part(model.layers, divisor);
+const inFirst = (divisor: number): Condition =>
+  ofPlace(({ layerIndex, model }) => layerIndex < part(model.layers, divisor));
 /** Counts tensors, not layers, in models with experts too. */
-const countedInFirstEighth: Condition = ({ runningIndex, model }) => runningIndex < part(model.layers, 8);
-const isAmongFirst =
-  (count: number): Condition =>
-  ({ runningIndex }) =>
-    runningIndex < count;
-const inMiddleSixEighths: Condition = ({ layerIndex, model }) =>
-  layerIndex >= part(model.layers, 8) && layerIndex < part(7 * model.layers, 8);
+const countedInFirstEighth = ofPlace(({ runningIndex, model }) => runningIndex < part(model.layers, 8));
+const isAmongFirst = (count: number): Condition => ofPlace(({ runningIndex }) => runningIndex < count);
+const inMiddleSixEighths = ofPlace(
+  ({ layerIndex, model }) => layerIndex >= part(model.layers, 8) && layerIndex < part(7 * model.layers, 8),
+);
 
 /** The layers given more bits: the first and last eighth, and every third between. */
 export function getsMoreBits(index: number, count: number): boolean {
   const eighth = part(count, 8);
   return index < eighth || index >= part(7 * count, 8) || (index - eighth) % 3 === 2;
 }
-const valueGetsMoreBits: Condition = ({ runningIndex, model }) => getsMoreBits(runningIndex, model.valueTensors);
-const layerGetsMoreBits: Condition = ({ layerIndex, model }) => getsMoreBits(layerIndex, model.layers);
+const valueGetsMoreBits = ofPlace(({ runningIndex, model }) => getsMoreBits(runningIndex, model.valueTensors));
+const layerGetsMoreBits = ofPlace(({ layerIndex, model }) => getsMoreBits(layerIndex, model.layers));
 
 // Groups of file types
 
@@ -202,7 +199,17 @@ const WIDER_ATTENTION_OUTPUT = [
   "Q4_K_S",
   "Q4_K_M",
 ] as const;
-const BLOCK_CATEGORIES = RECIPE_CATEGORIES.filter((category) => category !== "OUTPUT" && category !== "EMBEDDING");
+const BLOCK_CATEGORIES = [
+  "VALUE",
+  "FUSED_QKV",
+  "KEY",
+  "QUERY",
+  "ATTENTION_OUTPUT",
+  "UP",
+  "GATE",
+  "DOWN",
+  "OTHER",
+] as const;
 
 function rule(
   fileTypes: readonly GgmlFileTypeName[],

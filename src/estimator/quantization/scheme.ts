@@ -1,5 +1,5 @@
 import type { TensorRole } from "../architecture/architecture.js";
-import type { Tensor } from "../tensors/tensor.js";
+import type { Tensor, TensorGroup } from "../tensors/tensor.js";
 
 /**
  * How a quantization format stores weights, as data of the catalogue's QuantFormat rows.
@@ -105,5 +105,12 @@ export interface StoredTensor {
   tensor: Tensor;
   /** ggml type name, or the format's own label ("int4-g128", "bf16"). */
   type: string;
+  bytes: number;
+}
+
+/** Tensors that are alike and stored alike: a group, or those of a group that get the same storage. */
+export interface StoredGroup extends TensorGroup {
+  type: string;
+  /** Bytes of each of them. */
   bytes: number;
 }

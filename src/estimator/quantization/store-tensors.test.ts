@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Architecture, PlainTensor } from "../architecture/architecture.js";
-import { listTensors } from "../tensors/list-tensors.js";
+import { groupTensors, listTensors } from "../tensors/list-tensors.js";
 import type { QuantScheme, UniformScheme } from "./scheme.js";
-import { storeTensors } from "./store-tensors.js";
+import { storeGroups, storeTensors } from "./store-tensors.js";
 import { summarizeWeights } from "./summarize-weights.js";
 
 interface SeedRow {
@@ -76,7 +76,7 @@ const MIXTURE: Architecture = {
 };
 
 function store(architecture: Architecture, scheme: QuantScheme) {
-  return storeTensors(architecture, listTensors(architecture), scheme);
+  return storeTensors(architecture, scheme);
 }
 
 function bytesOf(architecture: Architecture, scheme: QuantScheme): number {
@@ -228,9 +228,12 @@ describe("the catalogue's formats", () => {
 });
 
 describe("summary of weights", () => {
+  const summarize = (architecture: Architecture, scheme: QuantScheme) =>
+    summarizeWeights(architecture, storeGroups(architecture, groupTensors(architecture), scheme));
+
   it("adds up to the parts, by type and by role", () => {
     const stored = store(MIXTURE, { kind: "ggml", fileType: "Q4_K_M" });
-    const summary = summarizeWeights(MIXTURE, stored);
+    const summary = summarize(MIXTURE, { kind: "ggml", fileType: "Q4_K_M" });
     const total = stored.reduce((sum, { bytes }) => sum + bytes, 0);
     expect(summary.bytes).toBe(total);
     expect(summary.byTensorType.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(total);
@@ -242,7 +245,7 @@ describe("summary of weights", () => {
   });
 
   it("Llama-3.1-8B Q4_K_M: 4,685.30 MiB and 4.89 bits per weight (llama-quantize --dry-run, July 2026 build)", () => {
-    const summary = summarizeWeights(LLAMA_8B, store(LLAMA_8B, { kind: "ggml", fileType: "Q4_K_M" }));
+    const summary = summarize(LLAMA_8B, { kind: "ggml", fileType: "Q4_K_M" });
     expect(summary.bytes / 2 ** 20).toBeCloseTo(4685.3, 2);
     expect(summary.parameters).toBe(LLAMA_8B_PARAMETERS);
     expect(summary.bitsPerWeight).toBeCloseTo(4.89, 2);

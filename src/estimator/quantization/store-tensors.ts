@@ -1,14 +1,15 @@
 import type { Architecture, TensorRole } from "../architecture/architecture.js";
-import type { Tensor } from "../tensors/tensor.js";
+import { groupTensors, inFileOrder } from "../tensors/list-tensors.js";
+import { membersOf, type Tensor, type TensorGroup } from "../tensors/tensor.js";
 import { matchModules, moduleNames } from "./checkpoint-modules.js";
 import { ggmlTypes } from "./ggml-recipe.js";
-import { QuantizationError, rowCount, tensorBytes } from "./ggml-types.js";
+import { rowCount, tensorBytes } from "./ggml-types.js";
 import { matrixRole } from "./matrix-role.js";
 import type {
   AverageScheme,
-  GgmlScheme,
   QuantScheme,
   ScaleLayout,
+  StoredGroup,
   StoredTensor,
   UniformOverride,
   UniformScheme,
@@ -20,75 +21,102 @@ const BITS_PER_BYTE = 8;
 const INTEGER = { type: "I32", bits: 32 };
 
 /**
- * Decides how each tensor is stored and how many bytes it takes, in the order of `tensors`. Bytes are those of
- * tensor data: no alignment, no file header. Constants that only a GGUF conversion adds (rope factors) are left
- * out of the other kinds of scheme.
+ * Decides how tensors are stored and how many bytes each takes. Groups come in the order of `groups`, one whose members
+ * are stored in several ways once for each. Bytes are those of tensor data: no alignment, no file header. Constants that
+ * only a GGUF conversion adds (rope factors) are left out of the other kinds of scheme.
  *
  * Throws {@link QuantizationError} for an unknown ggml type and for a shape the format cannot hold.
  */
-export function storeTensors(
+export function storeGroups(
   architecture: Architecture,
-  tensors: readonly Tensor[],
+  groups: readonly TensorGroup[],
   scheme: QuantScheme,
-): StoredTensor[] {
-  const stored = storeByRule(architecture, tensors, scheme);
+): StoredGroup[] {
+  const stored = storeByRule(architecture, groups, scheme);
   return scheme.publishedBytes === undefined ? stored : shareOut(stored, scheme.publishedBytes);
 }
 
+/** Every tensor of a GGUF file as stored, one by one in the order of `listTensors`; throws as {@link storeGroups} does. */
+export function storeTensors(architecture: Architecture, scheme: QuantScheme): StoredTensor[] {
+  return listStored(storeGroups(architecture, groupTensors(architecture), scheme));
+}
+
+/** Stored tensors one by one, in the order of `listTensors`. */
+export function listStored(stored: readonly StoredGroup[]): StoredTensor[] {
+  const tensors = stored.flatMap(({ type, bytes, ...group }) =>
+    membersOf(group).map((tensor): StoredTensor => ({ tensor, type, bytes })),
+  );
+  return inFileOrder(tensors, ({ tensor }) => tensor);
+}
+
 /** Scales tensors so that together they take so many bytes. */
-function shareOut(stored: readonly StoredTensor[], totalBytes: number): StoredTensor[] {
-  const factor = totalBytes / stored.reduce((sum, { bytes }) => sum + bytes, 0);
+function shareOut(stored: readonly StoredGroup[], totalBytes: number): StoredGroup[] {
+  const tensors = listStored(stored);
+  const factor = totalBytes / tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   let exact = 0;
   let given = 0;
-  return stored.map((tensor) => {
-    exact += tensor.bytes * factor;
+  return tensors.map(({ tensor, type, bytes: unscaled }) => {
+    exact += unscaled * factor;
     const bytes = Math.round(exact) - given;
     given += bytes;
-    return { ...tensor, bytes };
+    return { first: tensor, layers: tensor.layer === null ? null : [tensor.layer], type, bytes };
   });
 }
 
-function storeByRule(architecture: Architecture, tensors: readonly Tensor[], scheme: QuantScheme): StoredTensor[] {
+function storeByRule(architecture: Architecture, groups: readonly TensorGroup[], scheme: QuantScheme): StoredGroup[] {
   switch (scheme.kind) {
     case "ggml":
-      return storeGgml(architecture, tensors, scheme);
+      return ggmlTypes(architecture, groups, scheme).map(({ first, layers, type }) => ({
+        first,
+        layers,
+        type,
+        bytes: tensorBytes(type, first.shape),
+      }));
     case "uniform":
-      return storeUniform(architecture, checkpointTensors(tensors), scheme);
+      return storeUniform(architecture, checkpointGroups(groups), scheme);
     case "average":
-      return checkpointTensors(tensors).map((tensor) => storeAverage(tensor, scheme));
+      return checkpointGroups(groups).map(({ first, layers }) => ({ first, layers, ...storeAverage(first, scheme) }));
   }
 }
 
-function storeGgml(architecture: Architecture, tensors: readonly Tensor[], scheme: GgmlScheme): StoredTensor[] {
-  const types = ggmlTypes(architecture, tensors, scheme);
-  return tensors.map((tensor, index) => {
-    const type = types[index];
-    if (type === undefined) {
-      throw new QuantizationError(`no type for tensor ${tensor.name}`);
-    }
-    return { tensor, type, bytes: tensorBytes(type, tensor.shape) };
+/** Bytes of one tensor and the name of its type. */
+type Stored = Pick<StoredGroup, "type" | "bytes">;
+
+function checkpointGroups(groups: readonly TensorGroup[]): TensorGroup[] {
+  return groups.filter(({ first }) => first.isParameter || first.isInteger);
+}
+
+function storeUniform(
+  architecture: Architecture,
+  groups: readonly TensorGroup[],
+  scheme: UniformScheme,
+): StoredGroup[] {
+  const { keptModules, overrides = [] } = scheme;
+  const namesModules = keptModules !== undefined || overrides.some((storage) => "modules" in storage);
+  const storageOf = uniformStorages(architecture, scheme, namesModules);
+  // Lists of modules may tell layers apart.
+  return (namesModules ? groups.flatMap(splitGroup) : groups).map(({ first, layers }) => {
+    const storage = storageOf(first);
+    const stored =
+      storage === null
+        ? leaveAlone(first, scheme.restType ?? "bf16", scheme.restBits)
+        : { type: storage.type, bytes: uniformBytes(first, storage) };
+    return { first, layers, ...stored };
   });
 }
 
-function checkpointTensors(tensors: readonly Tensor[]): Tensor[] {
-  return tensors.filter((tensor) => tensor.isParameter || tensor.isInteger);
-}
-
-function storeUniform(architecture: Architecture, tensors: readonly Tensor[], scheme: UniformScheme): StoredTensor[] {
-  const storageOf = uniformStorages(architecture, scheme);
-  return tensors.map((tensor) => {
-    const storage = storageOf(tensor);
-    return storage === null
-      ? leaveAlone(tensor, scheme.restType ?? "bf16", scheme.restBits)
-      : { tensor, type: storage.type, bytes: uniformBytes(tensor, storage) };
-  });
+function splitGroup(group: TensorGroup): TensorGroup[] {
+  return membersOf(group).map((first) => ({ first, layers: first.layer === null ? null : [first.layer] }));
 }
 
 /** How a uniform scheme stores each tensor; null for those left alone. */
-function uniformStorages(architecture: Architecture, scheme: UniformScheme): (tensor: Tensor) => UniformStorage | null {
+function uniformStorages(
+  architecture: Architecture,
+  scheme: UniformScheme,
+  namesModules: boolean,
+): (tensor: Tensor) => UniformStorage | null {
   const isKept = matchModules(scheme.keptModules ?? []);
   const overrides = (scheme.overrides ?? []).map((storage) => ({ storage, applies: overrideCondition(storage) }));
-  const namesModules = scheme.keptModules !== undefined || overrides.some(({ storage }) => "modules" in storage);
   return (tensor) => {
     const role = matrixRole(tensor);
     if (role === null) {
@@ -142,7 +170,7 @@ function scaleCount(tensor: Tensor, scale: ScaleLayout): number {
   }
 }
 
-function storeAverage(tensor: Tensor, scheme: AverageScheme): StoredTensor {
+function storeAverage(tensor: Tensor, scheme: AverageScheme): Stored {
   const role = matrixRole(tensor);
   const bits =
     role === "OUTPUT"
@@ -152,12 +180,12 @@ function storeAverage(tensor: Tensor, scheme: AverageScheme): StoredTensor {
         : null;
   return bits === null
     ? leaveAlone(tensor, scheme.restType ?? "fp16", scheme.restBits)
-    : { tensor, type: scheme.type, bytes: bytesOfBits(tensor.elements * bits) };
+    : { type: scheme.type, bytes: bytesOfBits(tensor.elements * bits) };
 }
 
-function leaveAlone(tensor: Tensor, restType: string, restBits: number): StoredTensor {
+function leaveAlone(tensor: Tensor, restType: string, restBits: number): Stored {
   const { type, bits } = tensor.isInteger ? INTEGER : { type: restType, bits: restBits };
-  return { tensor, type, bytes: bytesOfBits(tensor.elements * bits) };
+  return { type, bytes: bytesOfBits(tensor.elements * bits) };
 }
 
 function bytesOfBits(bits: number): number {

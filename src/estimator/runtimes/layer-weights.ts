@@ -1,10 +1,11 @@
 import type { Architecture } from "../architecture/architecture.js";
 import type { WeightsBreakdown } from "../estimate.types.js";
-import { matrixRole } from "../quantization/matrix-role.js";
-import type { QuantScheme, StoredTensor } from "../quantization/scheme.js";
-import { summarizeWeights } from "../quantization/summarize-weights.js";
-import { loadedTensors } from "./loaded-tensors.js";
 import { oncePerPair } from "../once-for.js";
+import { matrixRole } from "../quantization/matrix-role.js";
+import type { QuantScheme, StoredGroup } from "../quantization/scheme.js";
+import { summarizeWeights } from "../quantization/summarize-weights.js";
+import { countMembers } from "../tensors/tensor.js";
+import { loadedTensors } from "./loaded-tensors.js";
 
 /**
  * A text model's weights as engines hold them that cut a checkpoint between layers: Transformers, MLX LM, ExLlama. All
@@ -35,18 +36,18 @@ function sortTensors(architecture: Architecture, scheme: QuantScheme): LayerWeig
   let tiedOutput = 0;
   let largestQuantizedMatrix = 0;
   for (const entry of stored) {
-    const { tensor, bytes } = entry;
-    if (tensor.isInputTable) {
-      embedding += bytes;
-      if (tensor.role === "TOKEN_EMBEDDING" && architecture.tiedEmbeddings && architecture.hasOutput) {
+    const { first, layers: ownLayers, bytes } = entry;
+    if (first.isInputTable) {
+      embedding += bytes * countMembers(entry);
+      if (first.role === "TOKEN_EMBEDDING" && architecture.tiedEmbeddings && architecture.hasOutput) {
         tiedOutput = Math.max(tiedOutput, bytes);
       }
-    } else if (tensor.layer === null) {
+    } else if (ownLayers === null) {
       output += bytes;
     } else {
-      layers[tensor.layer] = (layers[tensor.layer] ?? 0) + bytes;
+      for (const layer of ownLayers) layers[layer] = (layers[layer] ?? 0) + bytes;
       if (isQuantized(entry, scheme)) {
-        const [columns = 1, rows = 1] = tensor.shape;
+        const [columns = 1, rows = 1] = first.shape;
         largestQuantizedMatrix = Math.max(largestQuantizedMatrix, columns * rows);
       }
     }
@@ -61,9 +62,9 @@ function sortTensors(architecture: Architecture, scheme: QuantScheme): LayerWeig
   };
 }
 
-function isQuantized({ tensor, type }: StoredTensor, scheme: QuantScheme): boolean {
+function isQuantized({ first, type }: StoredGroup, scheme: QuantScheme): boolean {
   if (scheme.kind === "ggml") {
     return false;
   }
-  return matrixRole(tensor) !== null && type !== (scheme.restType ?? (scheme.kind === "uniform" ? "bf16" : "fp16"));
+  return matrixRole(first) !== null && type !== (scheme.restType ?? (scheme.kind === "uniform" ? "bf16" : "fp16"));
 }

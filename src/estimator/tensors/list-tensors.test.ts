@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import type { Architecture } from "../architecture/architecture.js";
 import { architectureFromConfig } from "../architecture/from-config.js";
 import { countParameters } from "./count-parameters.js";
-import { listPredictionTensors, listTensors } from "./list-tensors.js";
+import { groupPredictionTensors, listTensors } from "./list-tensors.js";
+import { membersOf } from "./tensor.js";
 
 const fixture = (path: string): unknown =>
   JSON.parse(readFileSync(new URL(`../../../test/fixtures/${path}`, import.meta.url), "utf8"));
@@ -131,7 +132,7 @@ describe("parameters", () => {
 describe("prediction blocks", () => {
   it("follow the last layer, are marked, and are not part of the model's own count", () => {
     const architecture = architectureOf("glm-5.1");
-    const blocks = listPredictionTensors(architecture);
+    const blocks = groupPredictionTensors(architecture).flatMap(membersOf);
     expect(new Set(blocks.map(({ layer }) => layer))).toEqual(new Set([78]));
     expect(blocks.every(({ role }) => role === "NEXT_TOKEN_PREDICTION")).toBe(true);
     expect(listTensors(architecture).filter(({ layer }) => layer === 78)).toHaveLength(blocks.length);
@@ -159,7 +160,7 @@ describe("prediction blocks", () => {
 
   it("that conversion drops are counted, but not listed", () => {
     const architecture = architectureOf("deepseek-v3");
-    expect(listPredictionTensors(architecture).length).toBeGreaterThan(0);
+    expect(groupPredictionTensors(architecture).flatMap(membersOf).length).toBeGreaterThan(0);
     expect(listTensors(architecture).every(({ layer }) => layer === null || layer < 61)).toBe(true);
   });
 });

@@ -13,42 +13,58 @@ import type {
   TensorRole,
 } from "../architecture/architecture.js";
 import { onceFor } from "../once-for.js";
-import type { Tensor } from "./tensor.js";
+import { membersOf, type Tensor, type TensorGroup } from "./tensor.js";
 
 /**
- * Every tensor that a GGUF file of this architecture holds, in the order in which llama.cpp walks them:
- * first those outside the layers, then layer by layer, by name within each.
+ * Tensors that a GGUF file of this architecture holds, those of a block that layers share once for all of them: first
+ * those outside the layers, then block by block in the order in which layers use them, by name within each. Prediction
+ * blocks (MTP) come after the last layer where the usual conversion keeps them in the file.
  *
  * Names and shapes are those of llama.cpp's converters (`gguf-py/gguf/constants.py`, `convert_hf_to_gguf.py`):
- * `[ne0, ne1, ne2]`, the input width first, stacked experts last. Prediction blocks (MTP) are listed after the
- * last layer where the usual conversion keeps them in the file.
+ * `[ne0, ne1, ne2]`, the input width first, stacked experts last. Listed once per architecture.
  */
-export const listTensors: (architecture: Architecture) => readonly Tensor[] = onceFor(listFileTensors);
-
-function listFileTensors(architecture: Architecture): readonly Tensor[] {
-  const prediction = architecture.nextTokenPrediction;
-  return [
-    ...listModelTensors(architecture),
-    ...listLayerTensors(architecture),
-    ...(prediction?.inGguf ? listPredictionBlocks(architecture, isInGguf) : []),
-  ];
-}
+export const groupTensors: (architecture: Architecture) => readonly TensorGroup[] = onceFor((architecture) => [
+  ...groupModelTensors(architecture),
+  ...groupBlockTensors(architecture, architecture.layers, 0, isInGguf),
+  ...(architecture.nextTokenPrediction?.inGguf ? groupPredictionBlocks(architecture, isInGguf) : []),
+]);
 
 /** Tensors of the prediction blocks (MTP), whether or not a GGUF file keeps them; empty where there are none. */
-export function listPredictionTensors(architecture: Architecture): Tensor[] {
-  return listPredictionBlocks(architecture, () => true);
+export const groupPredictionTensors: (architecture: Architecture) => readonly TensorGroup[] = onceFor((architecture) =>
+  groupPredictionBlocks(architecture, () => true),
+);
+
+/** Every tensor of a GGUF file, one by one in the order in which llama.cpp walks them: layer by layer, by name in each. */
+export function listTensors(architecture: Architecture): Tensor[] {
+  return inFileOrder(
+    groupTensors(architecture).flatMap((group) => membersOf(group)),
+    (tensor) => tensor,
+  );
 }
 
-function listPredictionBlocks(architecture: Architecture, isListed: (tensor: PlainTensor) => boolean): Tensor[] {
+/** Sorts entries by the layer of their tensor, those outside the layers first, and then by its name. */
+export function inFileOrder<Entry>(entries: readonly Entry[], tensorOf: (entry: Entry) => Tensor): Entry[] {
+  return [...entries].sort((a, b) => {
+    const first = tensorOf(a);
+    const second = tensorOf(b);
+    return (first.layer ?? -1) - (second.layer ?? -1) || byName(first, second);
+  });
+}
+
+function groupPredictionBlocks(
+  architecture: Architecture,
+  isListed: (tensor: PlainTensor) => boolean,
+): readonly TensorGroup[] {
   const blocks = architecture.nextTokenPrediction?.layers ?? [];
-  return listBlocks(architecture, blocks, architecture.layers.length, isListed).map(
-    (tensor): Tensor => ({ ...tensor, role: "NEXT_TOKEN_PREDICTION" }),
-  );
+  return groupBlockTensors(architecture, blocks, architecture.layers.length, isListed).map(({ first, layers }) => ({
+    first: { ...first, role: "NEXT_TOKEN_PREDICTION" },
+    layers,
+  }));
 }
 
 const isInGguf = (tensor: PlainTensor): boolean => !tensor.isLeftOutOfGguf;
 
-function listModelTensors(architecture: Architecture): Tensor[] {
+function groupModelTensors(architecture: Architecture): TensorGroup[] {
   const { vocabularySize, hiddenSize } = architecture;
   const tensors: PlainTensor[] = [
     {
@@ -64,32 +80,33 @@ function listModelTensors(architecture: Architecture): Tensor[] {
   }
   return tensors
     .filter(isInGguf)
+    .map((tensor) => toTensor(tensor, null))
     .sort(byName)
-    .map((tensor) => toTensor(measure(tensor), null));
+    .map((first) => ({ first, layers: null }));
 }
 
-function listLayerTensors(architecture: Architecture): Tensor[] {
-  return listBlocks(architecture, architecture.layers, 0, isInGguf);
-}
-
-/** The tensors of a row of blocks. Each kind of block is described once, whatever the number of layers of it. */
-function listBlocks(
+/** Tensors of a run of layers, the first of them numbered `firstLayer`. */
+function groupBlockTensors(
   architecture: Architecture,
   blockNames: readonly string[],
   firstLayer: number,
   isListed: (tensor: PlainTensor) => boolean,
-): Tensor[] {
-  const described = new Map<string, readonly MeasuredTensor[]>();
-  return blockNames.flatMap((name, index) => {
-    const layer = firstLayer + index;
+): TensorGroup[] {
+  const layersOf = new Map<string, number[]>();
+  blockNames.forEach((name, index) => {
+    const layers = layersOf.get(name);
+    if (layers === undefined) layersOf.set(name, [firstLayer + index]);
+    else layers.push(firstLayer + index);
+  });
+  return [...layersOf].flatMap(([name, layers]) => {
+    const [layer = 0] = layers;
     const block = architecture.blocks[name];
     if (!block) throw new RangeError(`Layer ${layer} names the block "${name}", which is not described.`);
-    let tensors = described.get(name);
-    if (tensors === undefined) {
-      tensors = describeBlockTensors(block, architecture.hiddenSize).filter(isListed).sort(byName).map(measure);
-      described.set(name, tensors);
-    }
-    return tensors.map((tensor) => toTensor(tensor, layer));
+    return describeBlockTensors(block, architecture.hiddenSize)
+      .filter(isListed)
+      .map((tensor) => toTensor(tensor, layer))
+      .sort(byName)
+      .map((first) => ({ first, layers }));
   });
 }
 
@@ -372,29 +389,19 @@ function table(name: string, shape: number[], role: TensorRole): PlainTensor {
   return { name, shape, role };
 }
 
-interface MeasuredTensor {
-  plain: PlainTensor;
-  elements: number;
-}
-
-function measure(plain: PlainTensor): MeasuredTensor {
-  return { plain, elements: plain.shape.reduce((product, width) => product * width, 1) };
-}
-
-function toTensor({ plain, elements }: MeasuredTensor, layer: number | null): Tensor {
+function toTensor(plain: PlainTensor, layer: number | null): Tensor {
   return {
     name: layer === null ? plain.name : `blk.${layer}.${plain.name}`,
     shape: plain.shape,
-    elements,
+    elements: plain.shape.reduce((product, width) => product * width, 1),
     role: plain.role,
     layer,
     isParameter: plain.isParameter ?? true,
     isInteger: plain.isInteger ?? false,
     isInputTable: plain.isInputTable ?? false,
-    description: plain,
   };
 }
 
-function byName(a: PlainTensor, b: PlainTensor): number {
+function byName(a: Tensor, b: Tensor): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-import type { PlainTensor, TensorRole } from "../architecture/architecture.js";
+import type { TensorRole } from "../architecture/architecture.js";
 
 /** One tensor of a model as a GGUF file holds it. */
 export interface Tensor {
@@ -16,6 +16,27 @@ export interface Tensor {
   isInteger: boolean;
   /** Looked up by token id in host memory (llama.cpp): token and per-layer embeddings. */
   isInputTable: boolean;
-  /** What it was listed from: one and the same object for its likes in all layers of a kind. */
-  description: PlainTensor;
+}
+
+/** Tensors that are alike but for the layer they are in. */
+export interface TensorGroup {
+  /** The first of them, which stands for all. */
+  first: Tensor;
+  /** The layers that have one, in order; null outside the layers. */
+  layers: readonly number[] | null;
+}
+
+/** How many tensors a group, or part of one, has. */
+export function countMembers({ layers }: Pick<TensorGroup, "layers">): number {
+  return layers === null ? 1 : layers.length;
+}
+
+/** The tensors of a group, or of part of one, one by one. */
+export function membersOf({ first, layers }: TensorGroup): Tensor[] {
+  return layers === null ? [first] : layers.map((layer) => memberIn(first, layer));
+}
+
+/** The tensor of another layer that is like this one. */
+export function memberIn(first: Tensor, layer: number): Tensor {
+  return layer === first.layer ? first : { ...first, layer, name: first.name.replace(/^blk\.\d+/, `blk.${layer}`) };
 }

@@ -7,7 +7,6 @@ import { EstimateError } from "../../estimator/estimate-error.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { ggufFileBytes, likelyTokenizer } from "../../estimator/quantization/gguf-file-size.js";
 import { storeTensors } from "../../estimator/quantization/store-tensors.js";
-import { listTensors } from "../../estimator/tensors/list-tensors.js";
 import { findRow } from "../catalogue/relations.js";
 import { classifyAttention } from "../catalogue/rules/model-columns.js";
 import type { EvidenceService, Interval } from "../evidence/evidence.js";
@@ -88,7 +87,7 @@ function scenarioInput(scenario: ScenarioRow, catalogue: Catalogue): EstimateInp
 /** Bytes of the model's GGUF file; null where the format is another. */
 function ggufFileSize({ architecture, scheme }: EstimateRequest): number | null {
   if (scheme.kind !== "ggml") return null;
-  const stored = storeTensors(architecture, listTensors(architecture), scheme);
+  const stored = storeTensors(architecture, scheme);
   return ggufFileBytes(stored, likelyTokenizer(architecture));
 }
 

@@ -1,11 +1,12 @@
 import type { Architecture, Block } from "../../architecture/architecture.js";
 import type { WeightsBreakdown } from "../../estimate.types.js";
+import { oncePerPair } from "../../once-for.js";
 import { keepsDenseWhole, type ParallelPlan } from "../../placement/parallel-plans.js";
 import type { QuantScheme, StoredTensor, UniformScheme } from "../../quantization/scheme.js";
+import { listStored } from "../../quantization/store-tensors.js";
 import { summarizeWeights } from "../../quantization/summarize-weights.js";
 import { plainBits } from "../loadable-formats.js";
 import { loadedTensors } from "../loaded-tensors.js";
-import { oncePerPair } from "../once-per-pair.js";
 import { allocatedBytes } from "./caching-allocator.js";
 
 const BITS_PER_BYTE = 8;
@@ -27,11 +28,11 @@ export const shardableModel: (architecture: Architecture, scheme: QuantScheme) =
   oncePerPair(describeModel);
 
 function describeModel(architecture: Architecture, scheme: QuantScheme): ShardableModel {
-  const tensors = loadedTensors(architecture, asCheckpoint(scheme));
+  const stored = loadedTensors(architecture, asCheckpoint(scheme));
   const encoderParameters = (architecture.encoders ?? []).reduce((sum, encoder) => sum + encoder.parameters, 0);
   const encoderBytes = encoderParameters * ENCODER_BYTES_PER_PARAMETER;
-  const text = summarizeWeights(architecture, tensors);
-  return { tensors, isPlain: isPlain(scheme), weights: addEncoders(text, encoderParameters, encoderBytes) };
+  const text = summarizeWeights(architecture, stored);
+  return { tensors: listStored(stored), isPlain: isPlain(scheme), weights: addEncoders(text, encoderParameters, encoderBytes) };
 }
 
 const isPlain = (scheme: QuantScheme): boolean =>

@@ -1,1 +1,0 @@
-export { oncePerPair } from "../once-for.js";
