@@ -32,7 +32,11 @@ function describeModel(architecture: Architecture, scheme: QuantScheme): Shardab
   const encoderParameters = (architecture.encoders ?? []).reduce((sum, encoder) => sum + encoder.parameters, 0);
   const encoderBytes = encoderParameters * ENCODER_BYTES_PER_PARAMETER;
   const text = summarizeWeights(architecture, stored);
-  return { tensors: listStored(stored), isPlain: isPlain(scheme), weights: addEncoders(text, encoderParameters, encoderBytes) };
+  return {
+    tensors: listStored(stored),
+    isPlain: isPlain(scheme),
+    weights: addEncoders(text, encoderParameters, encoderBytes),
+  };
 }
 
 const isPlain = (scheme: QuantScheme): boolean =>
