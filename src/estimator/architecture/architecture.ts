@@ -37,6 +37,8 @@ export interface Architecture {
   tensors: PlainTensor[];
   /** Towers stored beside the text model (an mmproj file in llama.cpp). */
   encoders?: Encoder[];
+  /** Bytes of a value of the recurrent states, where the config states their precision (`mamba_ssm_dtype`). */
+  recurrentStateBytes?: number;
   /** Tables by which queries and keys are rotated; absent where nothing is, or where the config does not tell. */
   rotaryTables?: RotaryTable[];
 }

@@ -44,6 +44,9 @@ export const contextLengthOf = (config: ConfigReader): number =>
 export const predictionCountOf = (config: ConfigReader, ...names: string[]): number =>
   config.optionalWhole(names, { min: 0, max: MAX_PREDICTION_BLOCKS }) ?? 0;
 
+/** Bytes of a value, by the name that configs give to the precision of recurrent states. */
+const STATE_BYTES: Readonly<Record<string, number>> = { float32: 4, bfloat16: 2, float16: 2 };
+
 const MULTIPLIERS: readonly Multiplier[] = ["embedding", "residual"];
 
 /** Puts a decoder together: equal layers share one block, named by what is in it. */
@@ -73,6 +76,8 @@ export function describeDecoder(config: ConfigReader, traits: DecoderTraits): Ar
   if (traits.residualStreams !== undefined) architecture.residualStreams = traits.residualStreams;
   const multipliers = MULTIPLIERS.filter((name) => (config.optionalNumber(`${name}_multiplier`) ?? 0) !== 0);
   if (multipliers.length > 0) architecture.multipliers = multipliers;
+  const stateBytes = STATE_BYTES[config.optionalText("mamba_ssm_dtype", "mamba_ssm_cache_dtype") ?? ""];
+  if (stateBytes !== undefined) architecture.recurrentStateBytes = stateBytes;
   if (traits.prediction && traits.prediction.blocks.length > 0) {
     const { blocks, ...habits } = traits.prediction;
     architecture.nextTokenPrediction = { layers: blocks.map((block) => naming.nameOf(block)), ...habits };

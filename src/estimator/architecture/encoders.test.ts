@@ -405,6 +405,13 @@ describe("towers", () => {
     expect(architectureFromConfig(config).encoders).toBeUndefined();
   });
 
+  it("a share of nothing is refused by name", () => {
+    const [, , nemotron] = MODELS.find(([name]) => name.includes("12B-v2-VL")) ?? [];
+    expect(() => architectureFromConfig({ ...nemotron, downsample_ratio: 0 })).toThrow(
+      expect.objectContaining({ path: ["downsample_ratio"] }),
+    );
+  });
+
   it("are absent where the config has no part for them, and kinds that are not described are not counted", () => {
     const [, , gemma] = MODELS[7] ?? [];
     expect(architectureFromConfig({ ...gemma, vision_config: null, audio_config: null }).encoders).toBeUndefined();

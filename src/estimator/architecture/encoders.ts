@@ -824,9 +824,17 @@ function radio(tower: ConfigReader, outer: ConfigReader): { width: number; param
 /** Class tokens and registers together. */
 const RADIO_TOKENS = 16;
 
-/** Patches that Nemotron's projectors join, by the share of the sides that is left. */
-const joinedWidth = (outer: ConfigReader, width: number): number =>
-  Math.round(width / square(outer.optionalNumber("downsample_ratio") ?? 0.5));
+/** Width of the patches that Nemotron's projectors join, by the share of the sides that is left. */
+function joinedWidth(outer: ConfigReader, width: number): number {
+  const share = outer.optionalNumber("downsample_ratio") ?? 0.5;
+  if (share < SMALLEST_SHARE || share > 1) {
+    throw outer.invalid("downsample_ratio", `must be from ${SMALLEST_SHARE} to 1, but is ${share}`);
+  }
+  return Math.round(width / square(share));
+}
+
+/** Sides are shrunk to no less than a hundredth. */
+const SMALLEST_SHARE = 0.01;
 
 /** Nemotron Nano VL of the second generation: a scale, then two matrices without biases. */
 const NEMOTRON_VL: Tower = {

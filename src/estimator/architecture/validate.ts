@@ -83,6 +83,7 @@ export function assertArchitecture(value: unknown): Architecture {
   root.whole(["vocabularySize"], { min: 1, max: MAX_VOCABULARY });
   root.size("hiddenSize");
   root.optionalSize("residualStreams");
+  root.optionalSize("recurrentStateBytes");
   root.whole(["contextLength"], { min: 1, max: MAX_CONTEXT_TOKENS });
   requireFlag(root, "tiedEmbeddings");
   requireFlag(root, "hasOutput");

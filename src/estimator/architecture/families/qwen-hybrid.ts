@@ -51,7 +51,11 @@ function gatedDeltaNet(config: ConfigReader, fusedRates: boolean): GatedDeltaNet
 }
 
 interface HybridTraits {
-  gguf: { dense: string; mixture: string };
+  gguf: {
+    dense: string;
+    mixture: string /** Fields that are one value in all models of the family, beside those of all hybrids. */;
+    assumed?: Family["assumed"];
+  };
   fusedRates: boolean;
   predictionInGguf: boolean;
   /** Prediction blocks of published checkpoints whose config does not count them. */
@@ -118,7 +122,7 @@ function qwenHybrid(
     modelTypes,
     architectures,
     defaults,
-    assumed: ASSUMED,
+    assumed: { ...ASSUMED, ...traits.assumed },
     describe: (config) => {
       const hiddenSize = hiddenSizeOf(config);
       const layers = layerCountOf(config);
@@ -155,6 +159,7 @@ function qwenHybrid(
 }
 
 const QWEN3_5: HybridTraits = {
+  assumed: { mamba_ssm_dtype: "float32" },
   gguf: { dense: "qwen35", mixture: "qwen35moe" },
   fusedRates: false,
   predictionInGguf: true,
