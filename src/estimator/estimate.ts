@@ -6,6 +6,7 @@ import type {
   DeviceMemory,
   EstimateRequest,
   EstimateWarning,
+  HostMemory,
   MemoryEstimate,
   RuntimeRequest,
 } from "./estimate.types.js";
@@ -24,6 +25,7 @@ import { layOutSglang } from "./runtimes/sglang/lay-out-sglang.js";
 import { layOutTensorrtLlm } from "./runtimes/tensorrt-llm/lay-out-tensorrt-llm.js";
 import { layOutTransformers } from "./runtimes/transformers/lay-out-transformers.js";
 import { layOutVllm } from "./runtimes/vllm/lay-out-vllm.js";
+import { sizeText } from "./size-text.js";
 import { sumOf } from "./sum-of.js";
 
 /**
@@ -45,6 +47,8 @@ export type EqualSets = (device: Device, count: number, options?: SetOptions) =>
 export interface SetOptions {
   /** How the devices are linked; all alike if absent. */
   links?: DeviceLinks;
+  /** Memory of the machines beside the devices; without limit if absent. */
+  hostMemory?: HostMemory;
   /** An estimate also where the weights alone are too much. */
   evenIfTooSmall?: boolean;
 }
@@ -63,18 +67,25 @@ export function createEqualSets(request: EstimateRequest): EqualSets {
     return servingSets(request, runtime);
   }
   if (PLACED_BY_CAPACITY.has(runtime.kind)) {
-    return (device, count) => estimate({ ...request, devices: new Array<Device>(count).fill(device) });
+    return (device, count, options) => estimate(onSet(request, device, count, options));
   }
   const layouts = new Map<number, WholeLayout>();
-  return (device, count) => {
+  return (device, count, options) => {
     let layout = layouts.get(count);
     if (layout === undefined) {
-      layout = layOut({ ...request, devices: new Array<Device>(count).fill(UNLIMITED_DEVICE) });
+      layout = layOut(onSet(request, UNLIMITED_DEVICE, count));
       layouts.set(count, layout);
     }
     const devices = layout.devices.map((memory) => ({ ...memory, device }));
-    return describe({ ...request, devices: new Array<Device>(count).fill(device) }, { ...layout, devices });
+    return describe(onSet(request, device, count, options), { ...layout, devices });
   };
+}
+
+/** The request on so many of one device, and on no other hardware it may name. */
+function onSet(request: EstimateRequest, device: Device, count: number, options: SetOptions = {}): EstimateRequest {
+  const { hostMemory: _, ...rest } = request;
+  const { hostMemory } = options;
+  return { ...rest, devices: new Array<Device>(count).fill(device), ...(hostMemory && { hostMemory }) };
 }
 
 type ServingRequest = Extract<RuntimeRequest, { kind: ServingEngine }>;
@@ -86,25 +97,26 @@ function isServing(runtime: RuntimeRequest): runtime is ServingRequest {
 /** Sets under the first of the engine's legal splits that fits; the one that is least short where none does. */
 function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSets {
   const { architecture, scheme } = request;
-  const underPlan = (plan: ParallelPlan, devices: Device[]) =>
+  const underPlan = (plan: ParallelPlan, set: EstimateRequest) =>
     estimate({
-      ...request,
-      devices,
+      ...set,
       runtime: { ...runtime, settings: { ...runtime.settings, ...plan } } as RuntimeRequest,
     });
   const alone = { tensorParallel: 1, pipelineParallel: 1, expertParallel: false };
-  const leastBytes = underPlan(alone, [UNLIMITED_DEVICE]).devices[0]?.weights ?? 0;
+  const leastBytes = underPlan(alone, onSet(request, UNLIMITED_DEVICE, 1)).devices[0]?.weights ?? 0;
   const plans = new Map<number, ParallelPlan[]>();
   const wholeAttention = runtime.kind === "sglang" && runtime.settings.dataParallelAttention;
-  return (device, count, { links, evenIfTooSmall = false } = {}) => {
+  return (device, count, options = {}) => {
+    const { links, evenIfTooSmall = false } = options;
     if (!evenIfTooSmall && device.capacityBytes !== null && device.capacityBytes * count < leastBytes) {
       return null;
     }
     const legal = plans.get(count) ?? legalPlans(architecture, scheme, count, runtime.kind, { wholeAttention });
     plans.set(count, legal);
+    const set = onSet(request, device, count, options);
     let best: MemoryEstimate | null = null;
     for (const plan of links === undefined ? legal : preferFastLinks(legal, links)) {
-      const memory = underPlan(plan, new Array<Device>(count).fill(device));
+      const memory = underPlan(plan, set);
       if (memory.fits !== false) {
         return memory;
       }
@@ -116,7 +128,8 @@ function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSe
 
 function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate {
   const spareBytes = leastSpare(request, memory.devices);
-  const fits = spareBytes === null ? null : spareBytes >= 0;
+  const spareHostBytes = hostSpare(request, memory);
+  const fits = spareBytes === null ? null : spareBytes >= 0 && (spareHostBytes ?? 0) >= 0;
   let maxContextTokens: number | null | undefined;
   let maxSequences: number | null | undefined;
   let steps: CalculationStep[] | undefined;
@@ -125,14 +138,7 @@ function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate
     weights: memory.weights,
     kvCache: { bytes: memory.cacheBytes, bytesPerToken: memory.cacheBytesPerToken, groups: memory.cacheGroups },
     devices: memory.devices,
-    host: {
-      ...memory.host,
-      total:
-        memory.host.weights +
-        memory.host.kvCache +
-        memory.host.compute +
-        sumOf(memory.consumers, (consumer) => consumer.hostBytes),
-    },
+    host: { ...memory.host, total: hostBytes(memory) },
     compute: sumOf(memory.devices, (device) => device.compute),
     overhead: sumOf(memory.devices, (device) => device.overhead),
     total: sumOf(memory.devices, (device) => device.total),
@@ -141,6 +147,7 @@ function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate
     plan: planOf(request.runtime),
     fits,
     spareBytes,
+    spareHostBytes,
     // All take work of their own and are not always asked for.
     get maxContextTokens() {
       maxContextTokens ??=
@@ -157,7 +164,7 @@ function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate
       steps ??= [...memory.steps(), ...memory.consumers.map(({ step }) => step)];
       return steps;
     },
-    warnings: [...listWarnings(request), ...memory.warnings()],
+    warnings: [...listWarnings(request), ...hostWarnings(request, memory, spareHostBytes), ...memory.warnings()],
   };
 }
 
@@ -264,9 +271,25 @@ function limitOf({ device, limitBytes }: DeviceMemory): number | null {
   return limitBytes === undefined ? freeBytes(device) : limitBytes;
 }
 
-/** Bytes left by a request like one that fits: on devices of known capacity. */
+/** What stays in host memory, with that of what stands beside the model. */
+function hostBytes({ host, consumers }: WholeLayout): number {
+  return host.weights + host.kvCache + host.compute + sumOf(consumers, (consumer) => consumer.hostBytes);
+}
+
+/** Bytes left of the host's memory; null where its size is not known. */
+function hostSpare({ hostMemory }: EstimateRequest, memory: WholeLayout): number | null {
+  if (hostMemory === undefined) {
+    return null;
+  }
+  const onDevices = hostMemory.sharedWithDevices ? sumOf(memory.devices, (device) => device.total) : 0;
+  return hostMemory.capacityBytes - onDevices - hostBytes(memory);
+}
+
+/** Bytes left of the memory that is nearest to full, by a request like one that fits: on devices of known capacity. */
 function spareOf(request: EstimateRequest): number {
-  return leastSpare(request, layOut(request).devices) ?? Number.POSITIVE_INFINITY;
+  const memory = layOut(request);
+  const infinite = Number.POSITIVE_INFINITY;
+  return Math.min(leastSpare(request, memory.devices) ?? infinite, hostSpare(request, memory) ?? infinite);
 }
 
 /** The request at another context. A draft model that kept as long a context as the model keeps following it. */
@@ -287,6 +310,20 @@ function withDraft(request: EstimateRequest, change: Partial<EstimateRequest>): 
   }
   const draft = { ...extras.draftModel.request, ...change };
   return { ...request, extras: { ...extras, draftModel: { ...extras.draftModel, request: draft } } };
+}
+
+function hostWarnings(request: EstimateRequest, memory: WholeLayout, spare: number | null): EstimateWarning[] {
+  if (spare === null || spare >= 0) {
+    return [];
+  }
+  const [needed, shared] = [sizeText(hostBytes(memory)), request.hostMemory?.sharedWithDevices === true];
+  const left = shared ? "of the one memory of chip and host, what the model leaves" : "the host's memory";
+  return [
+    {
+      code: "HOST_MEMORY_SHORT",
+      message: `${needed} stay in host memory, ${sizeText(-spare)} more than ${left}.`,
+    },
+  ];
 }
 
 /** What is worth a warning whatever the runtime. */

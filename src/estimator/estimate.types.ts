@@ -22,6 +22,8 @@ export interface EstimateRequest {
   runtime: RuntimeRequest;
   /** Devices to lay the model out on, in order; one device without limit if absent. */
   devices?: Device[];
+  /** The machine's memory beside its devices; without limit if absent. */
+  hostMemory?: HostMemory;
   /** What else takes memory there: adapters, a draft model, towers, a display. */
   extras?: ExtraConsumers;
 }
@@ -45,6 +47,13 @@ export interface Device {
   reserveBytes?: number;
   /** NVIDIA's compute capability, e.g. 9 or 12.1: engines choose kernels by it. */
   computeCapability?: number;
+}
+
+/** Memory of a machine for what does not go to its devices. */
+export interface HostMemory {
+  capacityBytes: number;
+  /** The devices take theirs out of the same memory. */
+  sharedWithDevices: boolean;
 }
 
 /** An engine, its settings, and the constants of its version: data of the catalogue's Runtime row. */
@@ -157,6 +166,7 @@ export type EstimateWarningCode =
   | "MICROBATCH_ABOVE_CONTEXT"
   | "NO_DEVICE_CAPACITY"
   | "DEVICES_UNUSED"
+  | "HOST_MEMORY_SHORT"
   | "SETTING_IGNORED"
   | "RULE_UNCERTAIN";
 
@@ -180,6 +190,8 @@ export interface MemoryEstimate {
   fits: boolean | null;
   /** Bytes left on the device nearest to full, negative where it is short; null where a capacity is not known. */
   spareBytes: number | null;
+  /** Bytes left of the host's memory, negative where it is short; null where its size is not known. */
+  spareHostBytes: number | null;
   /** Most tokens a sequence can have, all else as asked; null where a capacity is not known. */
   maxContextTokens: number | null;
   /**

@@ -76,6 +76,17 @@ const multiplyingLists: Readonly<Record<string, { argument: string; lists: reado
 
 type Variables = Readonly<Record<string, unknown>>;
 
+/** How often the fields of a selection are resolved: those that hold the items of a page more often than the rest. */
+interface Times {
+  fields: number;
+  items: number;
+}
+
+const ONCE: Times = { fields: 1, items: 1 };
+
+/** Fields of a connection that stand for each item of the page. */
+const itemFields = new Set(["nodes", "edges"]);
+
 interface Walk {
   schema: GraphQLSchema;
   fragments: ReadonlyMap<string, FragmentDefinitionNode>;
@@ -108,7 +119,7 @@ export function measureQuery(
     measure: { depth: 0, aliases: 0, fields: 0, cost: 0 },
   };
   const root = schema.getRootType(operation.operation);
-  if (root != null) measureSelections(walk, operation.selectionSet, root, 1, 1);
+  if (root != null) measureSelections(walk, operation.selectionSet, root, 1, ONCE);
   return walk.measure;
 }
 
@@ -117,7 +128,7 @@ function measureSelections(
   { selections }: SelectionSetNode,
   parent: GraphQLCompositeType,
   depth: number,
-  times: number,
+  times: Times,
 ): void {
   for (const selection of selections) {
     if (walk.measure.fields > walk.maxFields) return;
@@ -157,7 +168,7 @@ function typeNamed(walk: Walk, name: string | undefined, fallback: GraphQLCompos
   return isCompositeType(type) ? type : fallback;
 }
 
-function measureField(walk: Walk, node: FieldNode, parent: GraphQLCompositeType, depth: number, times: number): void {
+function measureField(walk: Walk, node: FieldNode, parent: GraphQLCompositeType, depth: number, times: Times): void {
   const { measure } = walk;
   const name = node.name.value;
   measure.fields += 1;
@@ -167,10 +178,13 @@ function measureField(walk: Walk, node: FieldNode, parent: GraphQLCompositeType,
   measure.depth = Math.max(measure.depth, depth);
   const type = getNamedType(field.type);
   const cost = fieldCosts[`${parent.name}.${name}`] ?? (isCompositeType(type) ? 1 : 0);
+  const own = itemFields.has(name) ? times.items : times.fields;
   const { itself, below } = multipliersOf(walk, node, field, parent);
-  measure.cost += cost * times * itself;
+  measure.cost += cost * own * itself;
   if (node.selectionSet !== undefined && isCompositeType(type)) {
-    measureSelections(walk, node.selectionSet, type, depth + 1, times * below);
+    const isPage = isObjectType(type) && [...itemFields].every((item) => type.getFields()[item] !== undefined);
+    const belowIt = isPage ? { fields: own, items: own * below } : { fields: own * below, items: own * below };
+    measureSelections(walk, node.selectionSet, type, depth + 1, belowIt);
   }
 }
 

@@ -19,17 +19,29 @@ export function offloadOf({ architecture, runtime }: EstimateRequest): OffloadKi
   return cpuMoeLayers > expertLayers(architecture).first ? "EXPERTS" : "NONE";
 }
 
+/** Whether a runtime can move so much of a model: llama.cpp all of it, experts where the model has some. */
+export function canOffload({ architecture, runtime }: EstimateRequest, kind: OffloadKind): boolean {
+  if (kind === "NONE") {
+    return true;
+  }
+  const { least, most } = movable(architecture, kind);
+  return runtime.kind === "llama-cpp" && least <= most;
+}
+
 /**
  * Sets of equal devices with as few layers as possible in host memory: null where nothing has to be moved, where moving
- * all of them is not enough, or where the runtime moves nothing (all but llama.cpp). With NONE nothing is moved,
+ * all of them is not enough, or where nothing can be moved (`canOffload`). With NONE nothing is moved,
  * whatever the request says.
  *
  * How much a set lacks falls with every layer moved, so the fewest are found by halving; the estimator decides.
  */
 export function createOffloadSets(request: EstimateRequest, kind: OffloadKind): EqualSets {
   const { architecture, runtime } = request;
+  if (!canOffload(request, kind)) {
+    return () => null;
+  }
   if (runtime.kind !== "llama-cpp") {
-    return kind === "NONE" ? createEqualSets(request) : () => null;
+    return createEqualSets(request);
   }
   const { gpuLayers: _, ...settings } = runtime.settings;
   const setsByMoved = new Map<number, EqualSets>();
@@ -48,12 +60,17 @@ export function createOffloadSets(request: EstimateRequest, kind: OffloadKind): 
   const { least, most } = movable(architecture, kind);
   return (device, count, options) => {
     const withMoved = (moved: number): MemoryEstimate | null => setsOf(moved)(device, count, options);
-    if (withMoved(0)?.fits !== false) {
+    if (fitsDevices(withMoved(0))) {
       return null;
     }
-    const moved = smallestFitting((layers) => withMoved(layers)?.fits === true, least, most);
-    return moved === null ? null : withMoved(moved);
+    const moved = smallestFitting((layers) => fitsDevices(withMoved(layers)), least, most);
+    return moved === null ? (options?.evenIfTooSmall ? withMoved(most) : null) : withMoved(moved);
   };
+}
+
+/** The host's memory does not count here: every layer moved to it takes more of it. */
+function fitsDevices(memory: MemoryEstimate | null): boolean {
+  return (memory?.spareBytes ?? -1) >= 0;
 }
 
 /** The settings that leave so many layers, or their experts, in host memory; counted from the first layer. */

@@ -1,9 +1,9 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { GpuRow, RuntimeRow, SystemRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
-import { MIB } from "../../estimator/byte-units.js";
+import { GIB, MIB } from "../../estimator/byte-units.js";
 import { cudaReserveBytes } from "../../estimator/consumers/driver-memory.js";
-import type { Device, RuntimeRequest } from "../../estimator/estimate.types.js";
+import type { Device, HostMemory, RuntimeRequest } from "../../estimator/estimate.types.js";
 import { requireBySlug } from "../catalogue/suggestions.js";
 import type { ArgumentPath, HardwareInput } from "./types.js";
 
@@ -19,6 +19,8 @@ export interface Hardware {
   gpus: GpuRow[];
   /** The system they are the cards of; null for cards that were named one by one. */
   system: SystemRow | null;
+  /** Undefined where it is not known. */
+  hostMemory?: HostMemory | undefined;
 }
 
 /** The constants of a runtime's row that tell what the driver holds, by the card's vendor. */
@@ -75,6 +77,15 @@ function reserveBytes(runtime: RuntimeRow, gpu: GpuRow): number {
   return (deviceReserveMibByVendor?.[gpu.vendor] ?? 0) * MIB;
 }
 
+/** What the host has for itself: of chips that share one memory with their CPU the whole, of which they take theirs. */
+export function describeHostMemory(gpus: readonly GpuRow[], hostMemoryGib: number | null): HostMemory | undefined {
+  if (gpus.length > 0 && gpus.every(({ gpuClass }) => gpuClass === "UNIFIED" || gpuClass === "EDGE")) {
+    const nominalGib = gpus.reduce((sum, gpu) => sum + gpu.memoryNominalGib, 0);
+    return { capacityBytes: nominalGib * GIB, sharedWithDevices: true };
+  }
+  return hostMemoryGib === null ? undefined : { capacityBytes: hostMemoryGib * GIB, sharedWithDevices: false };
+}
+
 /**
  * Finds the cards of a HardwareInput in the catalogue.
  *
@@ -96,7 +107,8 @@ export function resolveHardware(
         [...path, "system"],
       );
     }
-    return { ...repeat(gpu, system.gpuCount, describeDevice(gpu, runtime)), system };
+    const cards = repeat(gpu, system.gpuCount, describeDevice(gpu, runtime));
+    return { ...cards, system, hostMemory: describeHostMemory(cards.gpus, system.hostMemoryGib) };
   }
   const sets = input.gpus ?? [];
   if (sets.length === 0) {
@@ -119,7 +131,7 @@ export function resolveHardware(
     hardware.devices.push(...set.devices);
     hardware.gpus.push(...set.gpus);
   }
-  return hardware;
+  return { ...hardware, hostMemory: describeHostMemory(hardware.gpus, null) };
 }
 
 function repeat(gpu: GpuRow, count: number, device: Device): Omit<Hardware, "system"> {

@@ -9,7 +9,7 @@ import { labelOf } from "./hardware-sets.js";
 export type Obstacle =
   /** `within` is the field of the filter that keeps larger sets out. */
   | { kind: "TOO_SMALL"; within?: string }
-  | { kind: "NO_CAPACITY" | "HOST_MEMORY" | "ENGINE" | "TOO_MANY_DEVICES" | "NOT_NEEDED" }
+  | { kind: "NO_CAPACITY" | "HOST_MEMORY" | "ENGINE" | "TOO_MANY_DEVICES" | "NOT_NEEDED" | "NOTHING_TO_MOVE" }
   | { kind: "FILTER"; field: string };
 
 const OBSTACLES: Readonly<Record<Exclude<Obstacle["kind"], "FILTER">, string>> = {
@@ -19,6 +19,8 @@ const OBSTACLES: Readonly<Record<Exclude<Obstacle["kind"], "FILTER">, string>> =
   ENGINE: "not hardware that the engine runs on",
   TOO_MANY_DEVICES: "of more devices than the engine uses",
   NOT_NEEDED: "large enough without offload",
+  NOTHING_TO_MOVE:
+    "without offload (llama.cpp alone moves layers to host memory, and experts of models that have some)",
 };
 
 /**

@@ -1,14 +1,13 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { GpuRow } from "../../data/rows.js";
-import type { EqualSets } from "../../estimator/estimate.js";
-import { createEqualSets } from "../../estimator/estimate.js";
+import { createEqualSets, type EqualSets, type SetOptions } from "../../estimator/estimate.js";
 import type { Device, EstimateRequest, MemoryEstimate, RuntimeRequest } from "../../estimator/estimate.types.js";
-import { createOffloadSets, type OffloadKind } from "../../estimator/fit/offload.js";
+import { canOffload, createOffloadSets, type OffloadKind } from "../../estimator/fit/offload.js";
 import { describeDevice, runsOn } from "./devices.js";
 import { describeFit, headroomOf } from "./hardware-fits.js";
 import { describeMiss, explainNothing, type Obstacle } from "./hardware-misses.js";
 import { ALL_HARDWARE, type HardwareFindings, type HardwareSelection, type HardwareSet } from "./hardware-selection.js";
-import { type Candidate, hostMemoryOf, linksOf, listCandidates, listSets } from "./hardware-sets.js";
+import { ACROSS_MACHINES, type Candidate, hostMemoryOf, linksOf, listCandidates, listSets } from "./hardware-sets.js";
 import type { EstimateModel, HardwareFitModel } from "./types.js";
 
 /** Searches of one catalogue version's hardware. */
@@ -28,6 +27,7 @@ type PlanKind = OffloadKind | "AS_ASKED";
 
 /** What a search of one candidate came to. */
 interface Outcome {
+  kind: PlanKind;
   fit: HardwareFitModel | null;
   /** What kept the last set from being a fit. */
   obstacle: Obstacle;
@@ -57,7 +57,7 @@ export function createHardwareSearch(catalogue: Catalogue): HardwareSearch {
       const outcomes = admitted.flatMap((candidate) =>
         kinds.map((kind) => search.smallest(candidate, kind, selection)),
       );
-      return describeFindings(search, outcomes, kinds[0] ?? "NONE", selection, admitted.length);
+      return describeFindings(search, outcomes, selection, admitted.length);
     },
     smallestSet: (estimate, gpu) => searchOf(estimate).smallest({ gpu, system: null }, "AS_ASKED", ALL_HARDWARE).fit,
   };
@@ -66,7 +66,6 @@ export function createHardwareSearch(catalogue: Catalogue): HardwareSearch {
 function describeFindings(
   search: SetSearch,
   outcomes: readonly Outcome[],
-  kind: PlanKind,
   selection: HardwareSelection,
   admitted: number,
 ): HardwareFindings {
@@ -76,8 +75,11 @@ function describeFindings(
     fits,
     get misses() {
       misses ??= outcomes
-        .flatMap(({ tooSmall }) => tooSmall ?? [])
-        .map((set) => describeMiss(set, search.laidOut(set, kind), selection.minHeadroom, search.request))
+        .flatMap(({ tooSmall, kind }) =>
+          tooSmall === null
+            ? []
+            : describeMiss(tooSmall, search.laidOut(tooSmall, kind), selection.minHeadroom, search.request),
+        )
         .sort((a, b) => (a.shortBy ?? Infinity) - (b.shortBy ?? Infinity) || a.count - b.count);
       return misses;
     },
@@ -121,13 +123,21 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
     return sets;
   }
 
-  /** Systems of the same cards under the same links are one and the same to an engine. */
+  /** Serving engines go by the links between cards and keep nothing in host memory; others the other way round. */
+  function optionsOf(set: HardwareSet): SetOptions {
+    if (ACROSS_MACHINES.has(runtime)) return { links: linksOf(set, catalogue) };
+    const hostMemory = hostMemoryOf(set);
+    return hostMemory === undefined ? {} : { hostMemory };
+  }
+
+  /** Systems that differ in nothing the engine goes by are laid out once. */
   function layOut(set: HardwareSet, kind: PlanKind): MemoryEstimate | null {
-    const links = linksOf(set, catalogue);
-    const key = [kind, set.gpu.id, set.count, links.perNode, links.fastDomain].join("/");
+    const options = optionsOf(set);
+    const { links, hostMemory } = options;
+    const key = [kind, set.gpu.id, set.count, links?.perNode, links?.fastDomain, hostMemory?.capacityBytes].join("/");
     let memory = laidOut.get(key);
     if (memory === undefined) {
-      memory = setsOf(kind)(deviceOf(set.gpu), set.count, { links });
+      memory = setsOf(kind)(deviceOf(set.gpu), set.count, options);
       laidOut.set(key, memory);
     }
     return memory;
@@ -140,12 +150,8 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
     const refused = selection.sets.find(({ test }) => !test(set));
     if (refused !== undefined) return { kind: "FILTER", field: refused.field };
     if (set.count > (MOST_DEVICES[runtime] ?? Number.POSITIVE_INFINITY)) return { kind: "TOO_MANY_DEVICES" };
-    return kind === "EXPERTS" || kind === "LAYERS" ? offloadObstacle(set, kind) : null;
-  }
-
-  function offloadObstacle(set: HardwareSet, kind: PlanKind): Obstacle | null {
-    if (runtime !== "llama-cpp") return { kind: "FILTER", field: "offload" };
-    return kind !== "NONE" && layOut(set, "NONE")?.fits === true ? { kind: "NOT_NEEDED" } : null;
+    const moves = kind === "EXPERTS" || kind === "LAYERS";
+    return moves && layOut(set, "NONE")?.fits === true ? { kind: "NOT_NEEDED" } : null;
   }
 
   function judge(
@@ -153,10 +159,10 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
     memory: MemoryEstimate | null,
     selection: HardwareSelection,
   ): Obstacle | HardwareFitModel {
-    if (memory === null || memory.fits !== true || headroomOf(memory) < selection.minHeadroom)
+    if (memory === null || (memory.spareBytes ?? -1) < 0 || headroomOf(memory) < selection.minHeadroom) {
       return { kind: "TOO_SMALL" };
-    const hostBytes = hostMemoryOf(set, memory);
-    if (hostBytes !== null && memory.host.total > hostBytes) return { kind: "HOST_MEMORY" };
+    }
+    if ((memory.spareHostBytes ?? 0) < 0) return { kind: "HOST_MEMORY" };
     const fit = describeFit(set, memory);
     const refused = selection.fits.find(({ test }) => !test(fit));
     return refused === undefined ? fit : { kind: "FILTER", field: refused.field };
@@ -165,10 +171,13 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
   return {
     request,
     smallest(candidate, kind, selection) {
-      const outcome: Outcome = { fit: null, obstacle: { kind: "TOO_SMALL" }, tooSmall: null };
+      const outcome: Outcome = { kind, fit: null, obstacle: { kind: "TOO_SMALL" }, tooSmall: null };
       if (!runsOn(runtime, candidate.gpu)) return { ...outcome, obstacle: { kind: "ENGINE" } };
+      if (kind !== "AS_ASKED" && !canOffload(request, kind))
+        return { ...outcome, obstacle: { kind: "NOTHING_TO_MOVE" } };
       if (deviceOf(candidate.gpu).capacityBytes === null) return { ...outcome, obstacle: { kind: "NO_CAPACITY" } };
-      for (const set of listSets(candidate, runtime)) {
+      const sets = listSets(candidate, runtime);
+      for (const set of isOneCardEnough(candidate, kind, selection) ? sets.slice(0, 1) : sets) {
         const obstacle = obstacleOf(set, kind, selection);
         if (obstacle !== null) {
           outcome.obstacle = outcome.tooSmall === null ? obstacle : smallWithin(outcome.obstacle, obstacle);
@@ -182,9 +191,15 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
       return outcome;
     },
     laidOut(set, kind) {
-      return setsOf(kind)(deviceOf(set.gpu), set.count, { links: linksOf(set, catalogue), evenIfTooSmall: true });
+      return setsOf(kind)(deviceOf(set.gpu), set.count, { ...optionsOf(set), evenIfTooSmall: true });
     },
   };
+}
+
+/** Offload is for those who have one card; more of them are tried when the filter speaks of their number. */
+function isOneCardEnough({ system }: Candidate, kind: PlanKind, { counts }: HardwareSelection): boolean {
+  const moves = kind === "EXPERTS" || kind === "LAYERS";
+  return moves && system === null && counts.least === 1 && counts.most === Number.POSITIVE_INFINITY;
 }
 
 /** Smaller sets are too small, and what keeps the larger ones out: the first condition to do so. */

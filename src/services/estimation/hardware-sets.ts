@@ -1,10 +1,9 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { GpuRow, SystemRow } from "../../data/rows.js";
-import { GIB } from "../../estimator/byte-units.js";
-import type { MemoryEstimate, RuntimeRequest } from "../../estimator/estimate.types.js";
+import type { HostMemory, RuntimeRequest } from "../../estimator/estimate.types.js";
 import type { DeviceLinks } from "../../estimator/placement/device-links.js";
 import { systemsOfGpu } from "../catalogue/relations.js";
-import { MAX_DEVICES } from "./devices.js";
+import { describeHostMemory, MAX_DEVICES } from "./devices.js";
 import type { HardwareSet } from "./hardware-selection.js";
 
 /** Most cards of one kind in one machine that are searched: what the largest boxes hold. */
@@ -36,7 +35,7 @@ const CARDS_ON_ONE_LINK: Readonly<Record<GpuRow["form"], number>> = {
 };
 
 /** Engines that run one model on several machines at once. */
-const ACROSS_MACHINES: ReadonlySet<RuntimeRequest["kind"]> = new Set(["vllm", "sglang", "tensorrt-llm"]);
+export const ACROSS_MACHINES: ReadonlySet<RuntimeRequest["kind"]> = new Set(["vllm", "sglang", "tensorrt-llm"]);
 
 /** A card, or a system of the catalogue, that sets are made of. */
 export interface Candidate {
@@ -112,16 +111,10 @@ export function linksOf(
   return { perNode: count, fastDomain: Math.max(byForm, ...known) };
 }
 
-/**
- * Host memory that a set has for what is not on its devices, bytes; null where unknown. Chips that share one memory with
- * their CPU have what the devices leave of it.
- */
-export function hostMemoryOf({ gpu, system, nodes, count }: HardwareSet, { devices }: MemoryEstimate): number | null {
-  if (gpu.gpuClass === "UNIFIED" || gpu.gpuClass === "EDGE") {
-    const onDevices = devices.reduce((sum, { total }) => sum + total, 0);
-    return count * gpu.memoryNominalGib * GIB - onDevices;
-  }
-  return system === null || system.hostMemoryGib === null ? null : nodes * system.hostMemoryGib * GIB;
+/** Host memory of a set; undefined where it is not known. */
+export function hostMemoryOf({ gpu, system, nodes, count }: HardwareSet): HostMemory | undefined {
+  const cards = new Array<GpuRow>(count).fill(gpu);
+  return describeHostMemory(cards, system?.hostMemoryGib == null ? null : system.hostMemoryGib * nodes);
 }
 
 /** A set in words: "6 x NVIDIA H100 SXM 80GB", "2 x AWS p5.48xlarge (16 x NVIDIA H100 SXM 80GB)". */

@@ -50,6 +50,7 @@ export function resolveRequest(input: EstimateInput, path: ArgumentPath, catalog
     scheme,
     ...settings,
     ...(hardware && { devices: hardware.devices }),
+    ...(hardware?.hostMemory && { hostMemory: hardware.hostMemory }),
   };
   const extras = input.extras ? resolveExtras(input.extras, request, [...path, "extras"], catalogue) : undefined;
   return {
