@@ -38,11 +38,16 @@ export function largestFitting(spareBytes: (value: number) => number, most: numb
 }
 
 /**
- * The smallest whole number from `least` to `most` that fits; null when none does.
+ * The smallest whole number from `least` to `most` that fits; null when none does. Found by halving.
  *
- * @param fits - true from some value on, which is found by halving.
+ * @param fits - true from some value on, but for ups and downs over fewer than `unsteady` values.
  */
-export function smallestFitting(fits: (value: number) => boolean, least: number, most: number): number | null {
+export function smallestFitting(
+  fits: (value: number) => boolean,
+  least: number,
+  most: number,
+  unsteady = 0,
+): number | null {
   if (most < least || !fits(most)) {
     return null;
   }
@@ -55,6 +60,9 @@ export function smallestFitting(fits: (value: number) => boolean, least: number,
     } else {
       low = middle + 1;
     }
+  }
+  for (let below = high - 1; below >= Math.max(least, high - unsteady); below -= 1) {
+    high = fits(below) ? below : high;
   }
   return high;
 }

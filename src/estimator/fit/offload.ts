@@ -33,7 +33,7 @@ export function canOffload({ architecture, runtime }: EstimateRequest, kind: Off
  * all of them is not enough, or where nothing can be moved (`canOffload`). With NONE nothing is moved,
  * whatever the request says.
  *
- * How much a set lacks falls with every layer moved, so the fewest are found by halving; the estimator decides.
+ * How much a set lacks falls with the layers moved, so the fewest are found by halving; the estimator decides.
  */
 export function createOffloadSets(request: EstimateRequest, kind: OffloadKind): EqualSets {
   const { architecture, runtime } = request;
@@ -63,9 +63,17 @@ export function createOffloadSets(request: EstimateRequest, kind: OffloadKind): 
     if (fitsDevices(withMoved(0))) {
       return null;
     }
-    const moved = smallestFitting((layers) => fitsDevices(withMoved(layers)), least, most);
+    const moved = smallestFitting((layers) => fitsDevices(withMoved(layers)), least, most, unsteadyOver(kind, count));
     return moved === null ? (options?.evenIfTooSmall ? withMoved(most) : null) : withMoved(moved);
   };
+}
+
+/**
+ * Several devices share what is left of the layers anew whenever one is moved, and the fullest may get one more of them:
+ * over as many layers as it takes to relieve each device by two.
+ */
+function unsteadyOver(kind: OffloadKind, devices: number): number {
+  return kind === "LAYERS" && devices > 1 ? 2 * devices : 0;
 }
 
 /** The host's memory does not count here: every layer moved to it takes more of it. */

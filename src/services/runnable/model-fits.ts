@@ -30,7 +30,7 @@ export interface Candidate {
   total: number;
   /** Free on the fullest device, what the driver holds included. */
   headroom: number;
-  /** Missing on the device that is most overfull; zero or less where the model fits. */
+  /** Missing on the device that is most overfull, or in host memory; zero or less where the model fits. */
   shortBy: number;
 }
 
@@ -61,7 +61,14 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
     const { runtime, settings, hardware } = setup;
     const { scheme, file } = storageOfFormat(quantFormat, model, catalogue);
     const { architecture } = model;
-    const request = { ...settings, architecture, scheme, contextTokens, devices: hardware.devices };
+    const request = {
+      ...settings,
+      architecture,
+      scheme,
+      contextTokens,
+      devices: hardware.devices,
+      ...withHost(hardware),
+    };
     return { request, model, gpus: hardware.gpus, runtime, file };
   }
 
@@ -99,6 +106,10 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
   };
 }
 
+function withHost({ hostMemory }: Hardware) {
+  return hostMemory === undefined ? {} : { hostMemory };
+}
+
 function describeCandidate(model: ModelRow, quantFormat: QuantFormatRow, memory: MemoryEstimate): Candidate {
   return {
     model,
@@ -106,7 +117,10 @@ function describeCandidate(model: ModelRow, quantFormat: QuantFormatRow, memory:
     context: memory.request.contextTokens,
     total: memory.total,
     headroom: headroomOf(memory),
-    shortBy: -(memory.spareBytes ?? Number.NEGATIVE_INFINITY),
+    shortBy: -Math.min(
+      memory.spareBytes ?? Number.NEGATIVE_INFINITY,
+      memory.spareHostBytes ?? Number.POSITIVE_INFINITY,
+    ),
   };
 }
 
