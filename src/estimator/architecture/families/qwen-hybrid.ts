@@ -51,11 +51,9 @@ function gatedDeltaNet(config: ConfigReader, fusedRates: boolean): GatedDeltaNet
 }
 
 interface HybridTraits {
-  gguf: {
-    dense: string;
-    mixture: string /** Fields that are one value in all models of the family, beside those of all hybrids. */;
-    assumed?: Family["assumed"];
-  };
+  gguf: { dense: string; mixture: string };
+  /** Fields that are one value in all models of the family, beside those of all hybrids. */
+  assumed?: Family["assumed"];
   fusedRates: boolean;
   predictionInGguf: boolean;
   /** Prediction blocks of published checkpoints whose config does not count them. */

@@ -65,7 +65,7 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
     listDeviceEntries(architecture, {
       attentionDevices: plan.tensorParallel,
       ...requestedTypes(request, BF16_CACHE),
-      recurrentStateBytes: constants.recurrentStateBytes,
+      recurrentStateBytes: architecture.recurrentStateBytes ?? constants.recurrentStateBytes,
       indexKeysInEveryLayer: false,
     }),
     {

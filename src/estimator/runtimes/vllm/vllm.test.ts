@@ -144,6 +144,19 @@ describe("cache", () => {
     expect(Math.floor((poolBlocks / memory.blocksPerSequence) * 131_072)).toBe(302_921);
   });
 
+  it("states keep the precision that the config states, else the model's own", () => {
+    const recurrent = { kind: "mamba2" as const, innerSize: 4096, stateSize: 128, heads: 64, groups: 8, convKernel: 4 };
+    const hybrid = { ...madeUp(), blocks: { layer: { recurrent, tensors: [] } } };
+    const stateBytes = (recurrentStateBytes?: number): number =>
+      run(
+        requestOf({ ...hybrid, ...(recurrentStateBytes !== undefined && { recurrentStateBytes }) }),
+      ).blocks.blockBytes(0, 1);
+    expect(stateBytes()).toBe(stateBytes(2));
+    expect(stateBytes(4) - stateBytes(2)).toBe(4096 * 128 * 2);
+    expect(architectureOf("qwen3.5-27b").recurrentStateBytes).toBe(4);
+    expect(architectureOf("qwen3-next-80b-a3b-instruct").recurrentStateBytes).toBeUndefined();
+  });
+
   it("smaller pages take more tokens: Gemma-4-26B counts 451,056 tokens in 51.62 GiB", () => {
     const request = requestOf(architectureOf("gemma-4-26b-a4b"), { cacheTypeK: FP8, contextTokens: 131_072 });
     const { blocks } = run(request, {}, "0.19");

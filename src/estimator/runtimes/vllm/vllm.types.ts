@@ -62,5 +62,6 @@ export interface VllmConstants extends BatchDefaults {
   slidingWindowGroups: boolean;
   groupStretch: number;
   recurrentBlocksPerSequence: number;
+  /** Bytes of a value of recurrent states whose precision the model's config does not state. */
   recurrentStateBytes: number;
 }
