@@ -18,9 +18,15 @@ export function describeFit(set: HardwareSet, memory: MemoryEstimate): HardwareF
     get devices() {
       return memory.devices.map((device) => describeDeviceMemory(device, gpu));
     },
-    host: memory.host,
-    offload: offloadOf(memory.request),
-    headroom: headroomOf(memory),
+    get host() {
+      return memory.host;
+    },
+    get offload() {
+      return offloadOf(memory.request);
+    },
+    get headroom() {
+      return headroomOf(memory);
+    },
     get maxContext() {
       return memory.maxContextTokens ?? 0;
     },

@@ -58,6 +58,38 @@ function wordsOf(obstacle: Obstacle): string {
     : words;
 }
 
+/** A set that is too small; it is laid out only when it may be among the nearest. */
+interface Candidate {
+  /** What it lacks is this much or more, bytes. */
+  atLeast: number;
+  describe: () => HardwareMissModel;
+}
+
+/** Picks the least short of the sets that are too small, those with fewest cards first among equals; refused ones last. */
+export function rankMisses(candidates: readonly Candidate[]): (first: number) => readonly HardwareMissModel[] {
+  const waiting = candidates.toSorted((a, b) => a.atLeast - b.atLeast);
+  const ranked: HardwareMissModel[] = [];
+  let described = 0;
+  return (first) => {
+    for (; described < waiting.length; described += 1) {
+      const next = waiting[described];
+      const last = ranked[first - 1];
+      if (next === undefined || first === 0 || (last !== undefined && shortageOf(last) < next.atLeast)) break;
+      const miss = next.describe();
+      const place = ranked.findIndex((other) => compareMisses(miss, other) < 0);
+      ranked.splice(place === -1 ? ranked.length : place, 0, miss);
+    }
+    return ranked.slice(0, first);
+  };
+}
+
+const shortageOf = ({ shortBy }: HardwareMissModel): number => shortBy ?? Number.POSITIVE_INFINITY;
+
+function compareMisses(a: HardwareMissModel, b: HardwareMissModel): number {
+  const [left, right] = [shortageOf(a), shortageOf(b)];
+  return left === right ? a.count - b.count : left - right;
+}
+
 /** A set that is too small, and by how much; `memory` is null where the engine takes no split. */
 export function describeMiss(
   set: HardwareSet,

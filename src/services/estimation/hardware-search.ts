@@ -3,9 +3,10 @@ import type { GpuRow } from "../../data/rows.js";
 import { createEqualSets, type EqualSets, type SetOptions } from "../../estimator/estimate.js";
 import type { Device, EstimateRequest, MemoryEstimate, RuntimeRequest } from "../../estimator/estimate.types.js";
 import { canOffload, createOffloadSets, type OffloadKind } from "../../estimator/fit/offload.js";
+import { UNLIMITED_DEVICE } from "../../estimator/runtimes/memory-layout.js";
 import { describeDevice, runsOn } from "./devices.js";
 import { describeFit, headroomOf } from "./hardware-fits.js";
-import { describeMiss, explainNothing, type Obstacle } from "./hardware-misses.js";
+import { describeMiss, explainNothing, type Obstacle, rankMisses } from "./hardware-misses.js";
 import { ALL_HARDWARE, type HardwareFindings, type HardwareSelection, type HardwareSet } from "./hardware-selection.js";
 import { ACROSS_MACHINES, type Candidate, hostMemoryOf, linksOf, listCandidates, listSets } from "./hardware-sets.js";
 import type { EstimateModel, HardwareFitModel } from "./types.js";
@@ -70,31 +71,26 @@ function describeFindings(
   admitted: number,
 ): HardwareFindings {
   const fits = outcomes.flatMap(({ fit }) => fit ?? []);
-  let misses: HardwareFindings["misses"] | undefined;
-  const findings: HardwareFindings = {
+  const ranked = once(() =>
+    rankMisses(
+      outcomes.flatMap(({ tooSmall, kind }) => {
+        if (tooSmall === null) return [];
+        const describe = () =>
+          describeMiss(tooSmall, search.laidOut(tooSmall, kind), selection.minHeadroom, search.request);
+        return [{ atLeast: search.leastShortage(tooSmall, kind), describe }];
+      }),
+    ),
+  );
+  const nearest: HardwareFindings["nearest"] = (first) => ranked()(first);
+  return {
     fits,
-    get misses() {
-      misses ??= outcomes
-        .flatMap(({ tooSmall, kind }) =>
-          tooSmall === null
-            ? []
-            : describeMiss(tooSmall, search.laidOut(tooSmall, kind), selection.minHeadroom, search.request),
-        )
-        .sort((a, b) => (a.shortBy ?? Infinity) - (b.shortBy ?? Infinity) || a.count - b.count);
-      return misses;
-    },
+    nearest,
     get reason() {
-      return fits.length > 0
-        ? null
-        : explainNothing(
-            outcomes.map(({ obstacle }) => obstacle),
-            admitted,
-            () => findings.misses[0],
-            selection.notes,
-          );
+      if (fits.length > 0) return null;
+      const obstacles = outcomes.map(({ obstacle }) => obstacle);
+      return explainNothing(obstacles, admitted, () => nearest(1)[0], selection.notes);
     },
   };
-  return findings;
 }
 
 /** The search of one estimate over sets. Layouts are kept, so that cards of a kind are laid out once. */
@@ -103,6 +99,8 @@ interface SetSearch {
   smallest(candidate: Candidate, kind: PlanKind, selection: HardwareSelection): Outcome;
   /** Memory of a set also where it is too small; null where the engine takes no split over so many devices. */
   laidOut(set: HardwareSet, kind: PlanKind): MemoryEstimate | null;
+  /** What the fullest device of a set that is too small lacks at least, bytes, without laying it out. */
+  leastShortage(set: HardwareSet, kind: PlanKind): number;
 }
 
 function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSearch {
@@ -113,6 +111,13 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
   const setsByKind = new Map<PlanKind, EqualSets>();
   const deviceOf = remember((gpu: GpuRow): Device => describeDevice(gpu, row));
   const laidOut = new Map<string, MemoryEstimate | null>();
+  let weights: number | undefined;
+
+  /** Weights on devices where nothing is stored twice; none where the search does not go by them. */
+  function leastWeights(): number {
+    weights ??= ACROSS_MACHINES.has(runtime) ? (setsOf("AS_ASKED")(UNLIMITED_DEVICE, 1)?.devices[0]?.weights ?? 0) : 0;
+    return weights;
+  }
 
   function setsOf(kind: PlanKind): EqualSets {
     let sets = setsByKind.get(kind);
@@ -159,9 +164,9 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
     memory: MemoryEstimate | null,
     selection: HardwareSelection,
   ): Obstacle | HardwareFitModel {
-    if (memory === null || (memory.spareBytes ?? -1) < 0 || headroomOf(memory) < selection.minHeadroom) {
-      return { kind: "TOO_SMALL" };
-    }
+    const { minHeadroom } = selection;
+    if (memory === null || (memory.spareBytes ?? -1) < 0) return { kind: "TOO_SMALL" };
+    if (minHeadroom > 0 && headroomOf(memory) < minHeadroom) return { kind: "TOO_SMALL" };
     if ((memory.spareHostBytes ?? 0) < 0) return { kind: "HOST_MEMORY" };
     const fit = describeFit(set, memory);
     const refused = selection.fits.find(({ test }) => !test(fit));
@@ -191,7 +196,14 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
       return outcome;
     },
     laidOut(set, kind) {
-      return setsOf(kind)(deviceOf(set.gpu), set.count, { ...optionsOf(set), evenIfTooSmall: true });
+      const options = { ...optionsOf(set), evenIfTooSmall: true };
+      return layOut(set, kind) ?? setsOf(kind)(deviceOf(set.gpu), set.count, options);
+    },
+    leastShortage(set, kind) {
+      const { spareBytes } = layOut(set, kind) ?? {};
+      if (spareBytes != null) return Math.max(0, -spareBytes);
+      // Not laid out: the weights alone are too much for it, even if each device held its share and nothing else.
+      return Math.max(0, leastWeights() / set.count - (deviceOf(set.gpu).capacityBytes ?? 0));
     },
   };
 }
@@ -214,6 +226,14 @@ function withoutSplit(request: EstimateRequest): EstimateRequest {
   if (runtime.kind !== "llama-cpp" || runtime.settings.tensorSplit === undefined) return request;
   const { tensorSplit: _, ...settings } = runtime.settings;
   return { ...request, runtime: { ...runtime, settings } };
+}
+
+function once<Value>(compute: () => Value): () => Value {
+  let known: { value: Value } | undefined;
+  return () => {
+    known ??= { value: compute() };
+    return known.value;
+  };
 }
 
 function remember<Key, Value>(compute: (key: Key) => Value): (key: Key) => Value {

@@ -57,12 +57,12 @@ export const ALL_HARDWARE: HardwareSelection = {
   notes: [],
 };
 
-/** What a search came to. Sets that are nearly large enough and the reason are worked out when they are asked for. */
+/** What a search came to. What takes work beside the fits is done when it is asked for. */
 export interface HardwareFindings {
   /** In no particular order. */
   readonly fits: readonly HardwareFitModel[];
   /** Sets of the selection that are just too small, the least short first, those the engine refuses last. */
-  readonly misses: readonly HardwareMissModel[];
+  nearest(first: number): readonly HardwareMissModel[];
   /** Why nothing was found, in a sentence or two; null when something was. */
   readonly reason: string | null;
 }

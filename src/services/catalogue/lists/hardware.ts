@@ -122,7 +122,7 @@ function withTheRest(page: Connection<HardwareFitModel>, findings: HardwareFindi
       if (first < 0 || first > MAX_PAGE_SIZE) {
         throw new BadUserInputError(`\`first\` must be from 0 to ${MAX_PAGE_SIZE}, not ${first}.`, ["first"]);
       }
-      return findings.misses.slice(0, first);
+      return findings.nearest(first);
     },
   };
 }
