@@ -39,7 +39,7 @@ const stages = [
     {
       name: "server",
       goals: ["serve"],
-      inputs: ["src", "package-lock.json"],
+      inputs: ["src", "package-lock.json", "scripts/build.mjs"],
       ignore: notCompiled,
       output: "dist/main.js",
       run: compileServer,
@@ -54,19 +54,32 @@ const stages = [
   ],
 ];
 
-/** File by file, so that dist/ mirrors src/; types are checked by `npm run types`. */
+/**
+ * The server and the packages it needs in one file, which Node loads in half the time of a thousand. Types are checked
+ * by `npm run types`.
+ */
 async function compileServer() {
   const { build, stop } = await import("esbuild");
-  const sources = listFiles("src").filter((path) => path.endsWith(".ts") && !notCompiled.test(path));
   await build({
     absWorkingDir: root,
-    entryPoints: sources,
-    outdir: "dist",
-    outbase: "src",
+    entryPoints: ["src/main.ts"],
+    outfile: "dist/main.js",
+    bundle: true,
     format: "esm",
     platform: "node",
     target: "node20",
-    sourcemap: true,
+    // Packages that read files beside their own.
+    external: ["@electric-sql/*", "@prisma/schema-engine-wasm", "@prisma/client/runtime/query_compiler*", "pg-native"],
+    // Packages as ES modules where they come as such: what is not used of them is left out.
+    mainFields: ["module", "main"],
+    // Packages that are not ES modules ask for Node's own with this.
+    banner: {
+      js: `import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);`,
+    },
+    // Half as much to read; names stay, and lines short, for stack traces.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    lineLimit: 120,
     logLevel: "warning",
   });
   await stop();

@@ -23,6 +23,9 @@ const EXIT_FAILED = 1;
 /** Its settings cannot be used. */
 const EXIT_CONFIGURATION = 2;
 
+/** Longer than any start, and the longest that a timer can wait. */
+const FOREVER_MS = 2 ** 31 - 1;
+
 /** What has been opened so far, to be closed in the opposite order. */
 type Closers = (() => Promise<unknown>)[];
 
@@ -40,8 +43,12 @@ async function run(): Promise<void> {
   }
   const log = createLog(config.logLevel);
   const closers: Closers = [];
+  // Whenever a start waits for nothing but WebAssembly, Node takes the process for finished and lets all background
+  // compilation end before it goes on, a quarter of a second in all. Something that is always pending prevents that.
+  const pending = setInterval(() => {}, FOREVER_MS);
   try {
     await start(config, log, closers);
+    clearInterval(pending);
   } catch (error) {
     await closeAll(closers).catch((closing: unknown) => log.debug("closing what was opened", closing));
     exit(EXIT_FAILED, error);

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { PROJECT_FOLDER } from "../project-folder.js";
 import type { Database, DatabaseSession } from "./database.js";
 import { DatabaseError, reasonOf } from "./database-error.js";
 import { type Migration, NO_FILTER, startSchemaEngine, toMigrationList } from "./schema-engine.js";
 
-/** The project's migrations; the same relative place from the sources and from the compiled build. */
-export const MIGRATIONS_FOLDER = fileURLToPath(new URL("../../prisma/migrations", import.meta.url));
+/** The project's migrations. */
+export const MIGRATIONS_FOLDER = join(PROJECT_FOLDER, "prisma/migrations");
 
 /** The advisory lock of `prisma migrate deploy` itself, so that neither gets in the other's way. */
 const MIGRATION_LOCK = 72707369;

@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { PROJECT_FOLDER } from "../../project-folder.js";
 import type { EntityName } from "../catalogue/rules/entities.js";
 import { SeedError } from "./seed-error.js";
 
-/** The project's seed; the same relative place from the sources and from the compiled build. */
-export const SEED_FOLDER = fileURLToPath(new URL("../../../seed", import.meta.url));
+/** The project's seed. */
+export const SEED_FOLDER = join(PROJECT_FOLDER, "seed");
 
 /** The file of each entity, a JSON array of rows. */
 export const SEED_FILES: Readonly<Record<EntityName, string>> = {
@@ -22,9 +23,9 @@ export const SEED_FILES: Readonly<Record<EntityName, string>> = {
 };
 
 /** Code that stored rows depend on besides the seed itself: what checks them and what computes their columns. */
-const CODE_FOLDERS = ["../catalogue/rules", "../../estimator/architecture", "../../estimator/tensors"].map((path) =>
-  fileURLToPath(new URL(path, import.meta.url)),
-);
+const CODE_FOLDERS = ["src/services/catalogue/rules", "src/estimator/architecture", "src/estimator/tensors"];
+/** Where this code is: among the sources, or in the one file that they are compiled into. */
+const THIS_FILE = fileURLToPath(import.meta.url);
 
 /** The seed as it lies in its folder. */
 export interface SeedFiles {
@@ -48,7 +49,7 @@ export async function readSeedFiles(folder: string): Promise<SeedFiles> {
   if (texts.size === 0) {
     throw new SeedError([{ file: folder, path: [], message: "holds no seed files (gpus.json, models.json ...)" }]);
   }
-  for (const codeFolder of CODE_FOLDERS) await hashCode(codeFolder, hash);
+  for (const file of await listCode()) hash.update(await readFile(file)).update("\0");
   return { texts, hash: hash.digest("hex") };
 }
 
@@ -60,9 +61,13 @@ async function listFolder(folder: string): Promise<string[]> {
   }
 }
 
-async function hashCode(folder: string, hash: ReturnType<typeof createHash>): Promise<void> {
-  const files = await readdir(folder, { recursive: true });
-  const code = files.filter((file) => /\.[jt]s$/.test(file) && !/\.(test|d)\.[jt]s$/.test(file)).sort();
-  const contents = await Promise.all(code.map((file) => readFile(join(folder, file))));
-  for (const content of contents) hash.update(content).update("\0");
+/** The files of that code; compiled, it cannot be told from the rest. */
+async function listCode(): Promise<string[]> {
+  if (!THIS_FILE.endsWith(".ts")) return [THIS_FILE];
+  const folders = CODE_FOLDERS.map(async (folder) => {
+    const files = await readdir(join(PROJECT_FOLDER, folder), { recursive: true });
+    const code = files.filter((file) => file.endsWith(".ts") && !/\.(test|d)\.ts$/.test(file));
+    return code.sort().map((file) => join(PROJECT_FOLDER, folder, file));
+  });
+  return (await Promise.all(folders)).flat();
 }
