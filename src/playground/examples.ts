@@ -10,6 +10,7 @@ import myCardsVariables from "./examples/my-cards.variables.json?raw";
 import ruleOfThumbQuery from "./examples/rule-of-thumb.graphql?raw";
 import runnableQuery from "./examples/runnable.graphql?raw";
 import vllmQuery from "./examples/vllm.graphql?raw";
+import whichHardwareQuery from "./examples/which-hardware.graphql?raw";
 
 /** A query that answers a real question, shown as a tab. */
 export interface Example {
@@ -35,6 +36,11 @@ export const examples: readonly Example[] = [
     question: "Does a 70B model fit on my two RTX 3090, and with how much context?",
     query: myCardsQuery,
     variables: myCardsVariables,
+  },
+  {
+    name: "which-hardware",
+    question: "Which cards and machines hold a 120B model, with its experts in host memory where they have to be?",
+    query: whichHardwareQuery,
   },
   {
     name: "runnable",
