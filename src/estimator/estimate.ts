@@ -34,7 +34,13 @@ import { sumOf } from "./sum-of.js";
  * @throws EstimateError for settings out of range or that the runtime refuses; its `path` names the setting.
  */
 export function estimate(request: EstimateRequest): MemoryEstimate {
-  return describe(request, layOut(request));
+  const layout = layOut(request);
+  return new LaidOut(
+    leastSpare(request, layout.devices),
+    hostSpare(request.hostMemory, layout),
+    () => request,
+    () => layout,
+  );
 }
 
 /**
@@ -76,8 +82,13 @@ export function createEqualSets(request: EstimateRequest): EqualSets {
       layout = layOut(onSet(request, UNLIMITED_DEVICE, count));
       layouts.set(count, layout);
     }
-    const devices = layout.devices.map((memory) => ({ ...memory, device }));
-    return describe(onSet(request, device, count, options), { ...layout, devices });
+    const equal = layout;
+    return new LaidOut(
+      leastSpareOn(equal.devices, device),
+      hostSpare(options?.hostMemory, equal),
+      () => onSet(request, device, count, options),
+      () => ({ ...equal, devices: equal.devices.map((memory) => ({ ...memory, device })) }),
+    );
   };
 }
 
@@ -126,46 +137,109 @@ function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSe
   };
 }
 
-function describe(request: EstimateRequest, memory: WholeLayout): MemoryEstimate {
-  const spareBytes = leastSpare(request, memory.devices);
-  const spareHostBytes = hostSpare(request, memory);
-  const fits = spareBytes === null ? null : spareBytes >= 0 && (spareHostBytes ?? 0) >= 0;
-  let maxContextTokens: number | null | undefined;
-  let maxSequences: number | null | undefined;
-  let steps: CalculationStep[] | undefined;
-  return {
-    request,
-    weights: memory.weights,
-    kvCache: { bytes: memory.cacheBytes, bytesPerToken: memory.cacheBytesPerToken, groups: memory.cacheGroups },
-    devices: memory.devices,
-    host: { ...memory.host, total: hostBytes(memory) },
-    compute: sumOf(memory.devices, (device) => device.compute),
-    overhead: sumOf(memory.devices, (device) => device.overhead),
-    total: sumOf(memory.devices, (device) => device.total),
-    pool: memory.pool,
-    consumers: memory.consumers,
-    plan: planOf(request.runtime),
-    fits,
-    spareBytes,
-    spareHostBytes,
-    // All take work of their own and are not always asked for.
-    get maxContextTokens() {
-      maxContextTokens ??=
-        fits === null ? null : largestFittingContext((tokens) => spareOf(withContext(request, tokens)));
-      return maxContextTokens;
-    },
-    get maxSequences() {
-      const most = Math.min(memory.mostSequences ?? MAX_SEQUENCES, MAX_SEQUENCES);
-      maxSequences ??=
-        fits === null ? null : largestFitting((sequences) => spareOf(withSequences(request, sequences)), most);
-      return maxSequences;
-    },
-    get steps() {
-      steps ??= [...memory.steps(), ...memory.consumers.map(({ step }) => step)];
-      return steps;
-    },
-    warnings: [...listWarnings(request), ...hostWarnings(request, memory, spareHostBytes), ...memory.warnings()],
-  };
+/**
+ * An estimate whose fit is known, and the rest of which is put together when it is read: searches look at many that are
+ * too small, and at little else of them.
+ */
+class LaidOut implements MemoryEstimate {
+  readonly fits: boolean | null;
+  readonly #requestOf: () => EstimateRequest;
+  readonly #layoutOf: () => WholeLayout;
+  #request: EstimateRequest | undefined;
+  #layout: WholeLayout | undefined;
+  #maxContextTokens: number | null | undefined;
+  #maxSequences: number | null | undefined;
+  #steps: CalculationStep[] | undefined;
+  #warnings: EstimateWarning[] | undefined;
+
+  constructor(
+    readonly spareBytes: number | null,
+    readonly spareHostBytes: number | null,
+    requestOf: () => EstimateRequest,
+    layoutOf: () => WholeLayout,
+  ) {
+    this.fits = spareBytes === null ? null : spareBytes >= 0 && (spareHostBytes ?? 0) >= 0;
+    this.#requestOf = requestOf;
+    this.#layoutOf = layoutOf;
+  }
+
+  get request() {
+    this.#request ??= this.#requestOf();
+    return this.#request;
+  }
+
+  get #memory() {
+    this.#layout ??= this.#layoutOf();
+    return this.#layout;
+  }
+
+  get weights() {
+    return this.#memory.weights;
+  }
+
+  get kvCache() {
+    const { cacheBytes, cacheBytesPerToken, cacheGroups } = this.#memory;
+    return { bytes: cacheBytes, bytesPerToken: cacheBytesPerToken, groups: cacheGroups };
+  }
+
+  get devices() {
+    return this.#memory.devices;
+  }
+
+  get host() {
+    return { ...this.#memory.host, total: hostBytes(this.#memory) };
+  }
+
+  get compute() {
+    return sumOf(this.devices, (device) => device.compute);
+  }
+
+  get overhead() {
+    return sumOf(this.devices, (device) => device.overhead);
+  }
+
+  get total() {
+    return sumOf(this.devices, (device) => device.total);
+  }
+
+  get pool() {
+    return this.#memory.pool;
+  }
+
+  get consumers() {
+    return this.#memory.consumers;
+  }
+
+  get plan() {
+    return planOf(this.request.runtime);
+  }
+
+  get maxContextTokens() {
+    this.#maxContextTokens ??=
+      this.fits === null ? null : largestFittingContext((tokens) => spareOf(withContext(this.request, tokens)));
+    return this.#maxContextTokens;
+  }
+
+  get maxSequences() {
+    const most = Math.min(this.#memory.mostSequences ?? MAX_SEQUENCES, MAX_SEQUENCES);
+    this.#maxSequences ??=
+      this.fits === null ? null : largestFitting((sequences) => spareOf(withSequences(this.request, sequences)), most);
+    return this.#maxSequences;
+  }
+
+  get steps() {
+    this.#steps ??= [...this.#memory.steps(), ...this.consumers.map(({ step }) => step)];
+    return this.#steps;
+  }
+
+  get warnings() {
+    this.#warnings ??= [
+      ...listWarnings(this.request),
+      ...hostWarnings(this.request, this.#memory, this.spareHostBytes),
+      ...this.#memory.warnings(),
+    ];
+    return this.#warnings;
+  }
 }
 
 function planOf(runtime: RuntimeRequest): ParallelPlan | null {
@@ -252,22 +326,24 @@ const MAX_SEQUENCES = 2 ** 31 - 1;
  * capacity.
  */
 function leastSpare(request: EstimateRequest, devices: readonly DeviceMemory[]): number | null {
-  if (request.devices === undefined || devices.length === 0) {
-    return null;
-  }
+  return request.devices === undefined ? null : leastSpareOn(devices);
+}
+
+/** The same of devices that are laid out as these are: each of them `device` where one is given. */
+function leastSpareOn(devices: readonly DeviceMemory[], device?: Device): number | null {
   let least = Number.POSITIVE_INFINITY;
   for (const memory of devices) {
-    const limit = limitOf(memory);
+    const limit = limitOf(memory, device ?? memory.device);
     if (limit === null) {
       return null;
     }
     least = Math.min(least, limit - memory.total);
   }
-  return least;
+  return devices.length === 0 ? null : least;
 }
 
 /** Most that the total on a device may be; null where its capacity is not known. */
-function limitOf({ device, limitBytes }: DeviceMemory): number | null {
+function limitOf({ limitBytes }: DeviceMemory, device: Device): number | null {
   return limitBytes === undefined ? freeBytes(device) : limitBytes;
 }
 
@@ -277,7 +353,7 @@ function hostBytes({ host, consumers }: WholeLayout): number {
 }
 
 /** Bytes left of the host's memory; null where its size is not known. */
-function hostSpare({ hostMemory }: EstimateRequest, memory: WholeLayout): number | null {
+function hostSpare(hostMemory: HostMemory | undefined, memory: WholeLayout): number | null {
   if (hostMemory === undefined) {
     return null;
   }
@@ -289,7 +365,7 @@ function hostSpare({ hostMemory }: EstimateRequest, memory: WholeLayout): number
 function spareOf(request: EstimateRequest): number {
   const memory = layOut(request);
   const infinite = Number.POSITIVE_INFINITY;
-  return Math.min(leastSpare(request, memory.devices) ?? infinite, hostSpare(request, memory) ?? infinite);
+  return Math.min(leastSpare(request, memory.devices) ?? infinite, hostSpare(request.hostMemory, memory) ?? infinite);
 }
 
 /** The request at another context. A draft model that kept as long a context as the model keeps following it. */

@@ -1,10 +1,10 @@
-import type { Architecture, Block } from "../../architecture/architecture.js";
+import type { Architecture, Block, TensorRole } from "../../architecture/architecture.js";
 import type { WeightsBreakdown } from "../../estimate.types.js";
 import { oncePerPair } from "../../once-for.js";
 import { keepsDenseWhole, type ParallelPlan } from "../../placement/parallel-plans.js";
-import type { QuantScheme, StoredTensor, UniformScheme } from "../../quantization/scheme.js";
-import { listStored } from "../../quantization/store-tensors.js";
+import type { QuantScheme, StoredGroup, UniformScheme } from "../../quantization/scheme.js";
 import { summarizeWeights } from "../../quantization/summarize-weights.js";
+import { sumOf } from "../../sum-of.js";
 import { plainBits } from "../loadable-formats.js";
 import { loadedTensors } from "../loaded-tensors.js";
 import { allocatedBytes } from "./caching-allocator.js";
@@ -16,7 +16,7 @@ const ENCODER_TYPE = "bf16";
 
 /** Tensors of a checkpoint as serving engines load and divide them, and the towers beside them. */
 interface ShardableModel {
-  tensors: readonly StoredTensor[];
+  tensors: readonly StoredGroup[];
   /** Nothing is quantized. */
   isPlain: boolean;
   /** Towers included. */
@@ -33,7 +33,7 @@ function describeModel(architecture: Architecture, scheme: QuantScheme): Shardab
   const encoderBytes = encoderParameters * ENCODER_BYTES_PER_PARAMETER;
   const text = summarizeWeights(architecture, stored);
   return {
-    tensors: listStored(stored),
+    tensors: stored,
     isPlain: isPlain(scheme),
     weights: addEncoders(text, encoderParameters, encoderBytes),
   };
@@ -151,72 +151,107 @@ function splitStages(
   });
 }
 
-const sharded = new WeakMap<ShardableModel, Map<string, StageWeights[]>>();
+/** Bytes that one tensor-parallel device holds of a model, as the allocator counts them. */
+interface DeviceShare {
+  layers: readonly number[];
+  /** Embeddings, of the first stage. */
+  input: number;
+  /** What follows the last layer, of the last stage. */
+  output: number;
+  /** A tied output matrix, where the last stage is another than the first. */
+  tiedOutput: number;
+  /** Rotary tables, of every stage. */
+  rotary: number;
+  /** Towers, of the first stage. */
+  encoders: number;
+}
 
-/** Weights of every pipeline stage under a legal plan; computed once per model, plan and habits. */
+const shares = new WeakMap<ShardableModel, Map<string, DeviceShare>>();
+
+/** Weights of every pipeline stage under a legal plan. */
 export function shardWeights(
   architecture: Architecture,
   model: ShardableModel,
   plan: ParallelPlan,
   habits: ShardingHabits,
 ): StageWeights[] {
-  let byPlan = sharded.get(model);
-  if (byPlan === undefined) {
-    byPlan = new Map();
-    sharded.set(model, byPlan);
-  }
-  const key = JSON.stringify([plan, habits]);
-  let stages = byPlan.get(key);
-  if (stages === undefined) {
-    stages = shardTensors(architecture, model, plan, habits);
-    byPlan.set(key, stages);
-  }
-  return stages;
+  const share = deviceShare(architecture, model, plan, habits);
+  const stages = splitStages(architecture.layers.length, plan.pipelineParallel, habits.spareLayers);
+  const last = stages.length - 1;
+  return stages.map(({ firstLayer, layers }, index) => {
+    let bytes = (index === 0 ? share.input : 0) + (index === last ? share.output : 0);
+    if (index === last && last > 0) bytes += share.tiedOutput;
+    for (let layer = firstLayer; layer < firstLayer + layers; layer += 1) {
+      bytes += share.layers[layer] ?? 0;
+    }
+    return { firstLayer, layers, bytes: bytes + share.rotary + (index === 0 ? share.encoders : 0) };
+  });
 }
 
-function shardTensors(
+/** What a device holds does not depend on the number of stages: computed once per model, split of a layer and habits. */
+function deviceShare(
   architecture: Architecture,
   model: ShardableModel,
   plan: ParallelPlan,
   habits: ShardingHabits,
-): StageWeights[] {
-  const stages = splitStages(architecture.layers.length, plan.pipelineParallel, habits.spareLayers);
-  const last = stages.length - 1;
-  const stageOfLayer = stages.flatMap(({ layers }, stage) => new Array<number>(layers).fill(stage));
-  const modules = stages.map(() => new Map<string, number>());
-  const add = (stage: number, module: string, bytes: number): void => {
-    const sizes = modules[stage];
-    sizes?.set(module, (sizes.get(module) ?? 0) + bytes);
-  };
-  for (const { tensor, type, bytes } of model.tensors) {
-    const { layer, name } = tensor;
-    if (layer !== null) {
-      const block = architecture.blocks[architecture.layers[layer] ?? ""] ?? { tensors: [] };
-      const stem = name.slice(name.indexOf(".", "blk.".length) + 1);
-      add(
-        stageOfLayer[layer] ?? 0,
-        `${layer}.${fusedModule(stem)}`,
-        bytes *
-          shareOfBlockTensor(stem, tensor.role, block, plan, habits) *
-          paddingOf(type, tensor.role, architecture.hiddenSize, block, plan, habits),
-      );
+): DeviceShare {
+  let byPlan = shares.get(model);
+  if (byPlan === undefined) {
+    byPlan = new Map();
+    shares.set(model, byPlan);
+  }
+  const { tensorParallel, expertParallel, wholeAttention = false } = plan;
+  const key = JSON.stringify([tensorParallel, expertParallel, wholeAttention, habits]);
+  let share = byPlan.get(key);
+  if (share === undefined) {
+    share = shareTensors(architecture, model, plan, habits);
+    byPlan.set(key, share);
+  }
+  return share;
+}
+
+function shareTensors(
+  architecture: Architecture,
+  model: ShardableModel,
+  plan: ParallelPlan,
+  habits: ShardingHabits,
+): DeviceShare {
+  let input = 0;
+  let output = 0;
+  let tiedOutput = 0;
+  /** Bytes by layer of each matrix that is held as one. */
+  const modules = new Map<string, number[]>();
+  for (const { first, layers, type, bytes } of model.tensors) {
+    const { layer, name, role } = first;
+    if (layer === null || layers === null) {
+      const size = allocatedBytes(bytes * shareOfModelTensor(role, architecture, plan, habits));
+      if (first.isInputTable || INPUT_TENSORS.test(name)) input += size;
+      else output += size;
+      if (name === "token_embd.weight" && architecture.tiedEmbeddings && architecture.hasOutput) tiedOutput = size;
       continue;
     }
-    const share = shareOfModelTensor(tensor.role, architecture, plan, habits);
-    const isInput = tensor.isInputTable || INPUT_TENSORS.test(name);
-    add(isInput ? 0 : last, name, bytes * share);
-    const isTied = name === "token_embd.weight" && architecture.tiedEmbeddings && architecture.hasOutput;
-    if (isTied && last > 0) {
-      add(last, "output.weight", bytes * share);
+    const block = architecture.blocks[architecture.layers[layer] ?? ""] ?? { tensors: [] };
+    const stem = name.slice(name.indexOf(".", "blk.".length) + 1);
+    const size =
+      bytes *
+      shareOfBlockTensor(stem, role, block, plan, habits) *
+      paddingOf(type, role, architecture.hiddenSize, block, plan, habits);
+    const module = fusedModule(stem);
+    const sizes = modules.get(module) ?? new Array<number>(architecture.layers.length).fill(0);
+    modules.set(module, sizes);
+    for (const own of layers) {
+      sizes[own] = (sizes[own] ?? 0) + size;
     }
   }
-  return stages.map((stage, index) => ({
-    ...stage,
-    bytes:
-      [...(modules[index]?.values() ?? [])].reduce((sum, bytes) => sum + allocatedBytes(bytes), 0) +
-      rotaryBytes(architecture, habits) +
-      (index === 0 ? encoderBytes(architecture, model.isPlain, plan, habits) : 0),
-  }));
+  const byModule = [...modules.values()];
+  return {
+    layers: architecture.layers.map((_, layer) => sumOf(byModule, (sizes) => allocatedBytes(sizes[layer] ?? 0))),
+    input,
+    output,
+    tiedOutput,
+    rotary: rotaryBytes(architecture, habits),
+    encoders: encoderBytes(architecture, model.isPlain, plan, habits),
+  };
 }
 
 /** Every stage has all tables (vLLM and SGLang, layers/rotary_embedding: one cache for equal layers). */
@@ -262,7 +297,7 @@ const MICROSCALING_TYPE = /^mxfp/;
  */
 function paddingOf(
   type: string,
-  role: StoredTensor["tensor"]["role"],
+  role: TensorRole,
   hiddenSize: number,
   { experts }: Block,
   plan: ParallelPlan,
@@ -307,7 +342,7 @@ function fusedModule(stem: string): string {
 
 /** Share of a tensor outside the layers that one device holds. */
 function shareOfModelTensor(
-  role: StoredTensor["tensor"]["role"],
+  role: TensorRole,
   architecture: Architecture,
   plan: ParallelPlan,
   habits: ShardingHabits,
@@ -343,7 +378,7 @@ const KEY_VALUE_TENSORS = /^attn_[kv]\./;
  */
 function shareOfBlockTensor(
   stem: string,
-  role: StoredTensor["tensor"]["role"],
+  role: TensorRole,
   block: Block,
   plan: ParallelPlan,
   { clonedSharedExperts }: ShardingHabits,
