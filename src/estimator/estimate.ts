@@ -14,13 +14,14 @@ import { EstimateError } from "./estimate-error.js";
 import { largestFittingContext } from "./fit/largest-context.js";
 import { largestFitting } from "./fit/largest-value.js";
 import { type DeviceLinks, preferFastLinks } from "./placement/device-links.js";
-import { legalPlans, type ParallelPlan, type ServingEngine } from "./placement/parallel-plans.js";
+import { legalPlans, type ParallelPlan } from "./placement/parallel-plans.js";
 import { layOutExllama } from "./runtimes/exllama/lay-out-exllama.js";
 import { layOutLlamaCpp } from "./runtimes/llama-cpp/lay-out-llama-cpp.js";
 import { type MemoryLayout, UNLIMITED_DEVICE } from "./runtimes/memory-layout.js";
 import { layOutMlx } from "./runtimes/mlx/lay-out-mlx.js";
 import { freeBytes } from "./runtimes/request-checks.js";
 import { layOutRuleOfThumb } from "./runtimes/rule-of-thumb.js";
+import { createSplitSpares, isServing, type ServingRequest, underPlan } from "./runtimes/serving/serving-splits.js";
 import { layOutSglang } from "./runtimes/sglang/lay-out-sglang.js";
 import { layOutTensorrtLlm } from "./runtimes/tensorrt-llm/lay-out-tensorrt-llm.js";
 import { layOutTransformers } from "./runtimes/transformers/lay-out-transformers.js";
@@ -99,35 +100,30 @@ function onSet(request: EstimateRequest, device: Device, count: number, options:
   return { ...rest, devices: new Array<Device>(count).fill(device), ...(hostMemory && { hostMemory }) };
 }
 
-type ServingRequest = Extract<RuntimeRequest, { kind: ServingEngine }>;
-
-function isServing(runtime: RuntimeRequest): runtime is ServingRequest {
-  return runtime.kind === "vllm" || runtime.kind === "sglang" || runtime.kind === "tensorrt-llm";
-}
-
 /** Sets under the first of the engine's legal splits that fits; the one that is least short where none does. */
 function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSets {
-  const { architecture, scheme } = request;
-  const underPlan = (plan: ParallelPlan, set: EstimateRequest) =>
-    estimate({
-      ...set,
-      runtime: { ...runtime, settings: { ...runtime.settings, ...plan } } as RuntimeRequest,
-    });
+  const { architecture, scheme, extras } = request;
   const alone = { tensorParallel: 1, pipelineParallel: 1, expertParallel: false };
-  const leastBytes = underPlan(alone, onSet(request, UNLIMITED_DEVICE, 1)).devices[0]?.weights ?? 0;
+  const { devices } = layOut(underPlan(onSet(request, UNLIMITED_DEVICE, 1), runtime, alone));
+  const leastBytes = devices[0]?.weights ?? 0;
   const plans = new Map<number, ParallelPlan[]>();
   const wholeAttention = runtime.kind === "sglang" && runtime.settings.dataParallelAttention;
+  const spareUnder = createSplitSpares(request, runtime);
   return (device, count, options = {}) => {
-    const { links, evenIfTooSmall = false } = options;
+    const { links, hostMemory, evenIfTooSmall = false } = options;
     if (!evenIfTooSmall && device.capacityBytes !== null && device.capacityBytes * count < leastBytes) {
       return null;
     }
     const legal = plans.get(count) ?? legalPlans(architecture, scheme, count, runtime.kind, { wholeAttention });
     plans.set(count, legal);
-    const set = onSet(request, device, count, options);
+    // What stands beside the model is laid out with it, and host memory is short only then.
+    const isPlain = extras === undefined && hostMemory?.sharedWithDevices !== true;
     let best: MemoryEstimate | null = null;
     for (const plan of links === undefined ? legal : preferFastLinks(legal, links)) {
-      const memory = underPlan(plan, set);
+      const asked = () => underPlan(onSet(request, device, count, options), runtime, plan);
+      const memory = isPlain
+        ? new LaidOut(spareUnder(plan, device), hostMemory?.capacityBytes ?? null, asked, () => layOut(asked()))
+        : estimate(asked());
       if (memory.fits !== false) {
         return memory;
       }

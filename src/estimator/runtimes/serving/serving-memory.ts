@@ -30,6 +30,53 @@ export interface RankParts {
   available: number | null;
 }
 
+/** What a device of one pipeline stage takes and may take. */
+export type PartsOf = (stage: number, device: Device) => RankParts;
+
+/** A model under one split of an engine, on devices of one kind, before the capacity of any is known. */
+export interface ServingPlan {
+  plan: ParallelPlan;
+  stages: StageWeights[];
+  /** @param smallest - capacity of the smallest device of all, bytes; null where one is not known. */
+  on: (smallest: number | null) => PartsOf;
+}
+
+/** What every device of a split takes, rank by rank. */
+export function partsOfRanks({ plan, on }: ServingPlan, devices: readonly Device[]): RankParts[] {
+  const partsOf = on(smallestCapacity(devices));
+  return devices.map((device, rank) => partsOf(stageOf(rank, plan), device));
+}
+
+/** Capacity of the smallest device; null where one is not known. */
+export function smallestCapacity(devices: readonly Device[]): number | null {
+  return devices.reduce<number | null>(
+    (least, { capacityBytes }) => (capacityBytes === null || least === null ? null : Math.min(least, capacityBytes)),
+    Number.POSITIVE_INFINITY,
+  );
+}
+
+/** Bytes left on the fullest of equal devices that a split takes all of; null where their capacity is not known. */
+export function spareOnEqual({ stages, on }: ServingPlan, device: Device): number | null {
+  const partsOf = on(device.capacityBytes);
+  let least = Number.POSITIVE_INFINITY;
+  for (let stage = 0; stage < stages.length; stage += 1) {
+    const parts = partsOf(stage, device);
+    if (parts.limitBytes === null) {
+      return null;
+    }
+    least = Math.min(least, parts.limitBytes - sumParts(parts).total);
+  }
+  return least;
+}
+
+/** The parts of a device as they are told. */
+function sumParts(parts: RankParts): Pick<DeviceMemory, "weights" | "kvCache" | "compute" | "overhead" | "total"> {
+  const { weights, kvCache } = parts;
+  const compute = parts.activation + parts.graphs;
+  const overhead = parts.context + parts.nonTorch;
+  return { weights, kvCache, compute, overhead, total: weights + kvCache + compute + overhead };
+}
+
 /** One serving engine's answer, device by device, before it is put into the common shape. */
 export interface ServingMemory {
   plan: ParallelPlan;
@@ -76,23 +123,9 @@ export function describeServing(
 function describeDevices(memory: ServingMemory): DeviceMemory[] {
   const { plan, ranks, stages, parts } = memory;
   const used = ranks.used.map((device, index): DeviceMemory => {
-    const part = parts[index];
+    const part = parts[index] as RankParts;
     const stage = stages[stageOf(index, plan)];
-    const weights = part?.weights ?? 0;
-    const kvCache = part?.kvCache ?? 0;
-    const compute = (part?.activation ?? 0) + (part?.graphs ?? 0);
-    const overhead = (part?.context ?? 0) + (part?.nonTorch ?? 0);
-    return {
-      index,
-      device,
-      weights,
-      kvCache,
-      compute,
-      overhead,
-      total: weights + kvCache + compute + overhead,
-      layers: stage?.layers ?? 0,
-      limitBytes: part?.limitBytes ?? null,
-    };
+    return { index, device, ...sumParts(part), layers: stage?.layers ?? 0, limitBytes: part.limitBytes };
   });
   const unused = ranks.unused.map((device, offset) => emptyDevice(device, ranks.used.length + offset));
   return [...used, ...unused];

@@ -1,13 +1,22 @@
 import { GIB, MIB } from "../../byte-units.js";
-import type { CachePool, Device, EstimateRequest } from "../../estimate.types.js";
+import type { CachePool, EstimateRequest } from "../../estimate.types.js";
 import { EstimateError } from "../../estimate-error.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
+import type { ParallelPlan } from "../../placement/parallel-plans.js";
 import { sumOf } from "../../sum-of.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { countGraphSizes } from "../serving/activation-peak.js";
-import { listDeviceEntries } from "../serving/device-entries.js";
+import { type DeviceEntry, listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
-import { type RankParts, type ServingMemory, stageOf, tightestRank } from "../serving/serving-memory.js";
+import {
+  type PartsOf,
+  partsOfRanks,
+  type ServingMemory,
+  type ServingPlan,
+  smallestCapacity,
+  stageOf,
+  tightestRank,
+} from "../serving/serving-memory.js";
 import { shardableModel, shardWeights } from "../serving/sharded-weights.js";
 import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import {
@@ -32,6 +41,22 @@ export interface SglangMemory extends ServingMemory {
   rates: TokenRates;
 }
 
+/** What SGLang looks at of its devices beside their exact capacity. */
+interface SglangDevices {
+  sizes: ChunkSizes;
+  areLarge: boolean;
+}
+
+/** A model under one of SGLang's splits. */
+interface SglangPlan extends ServingPlan {
+  model: ReturnType<typeof shardableModel>;
+  entries: DeviceEntry[];
+  kept: KeptTokens;
+  stageRates: TokenRates[];
+  /** Devices that divide a chunk among themselves. */
+  chunkShares: number;
+}
+
 /**
  * Memory of a model on SGLang: weights and pools take `memFractionStatic` of what is free at the start; the rest is
  * left to activations and CUDA graphs.
@@ -45,79 +70,16 @@ export function estimateSglang(
   settings: SglangSettings,
   constants: SglangConstants,
 ): SglangMemory {
-  const { architecture } = request;
-  const plan = {
-    tensorParallel: settings.tensorParallel,
-    pipelineParallel: settings.pipelineParallel,
-    expertParallel: settings.expertParallel,
-    wholeAttention: settings.dataParallelAttention,
-  };
   checkWorkload(request);
   checkShares({ memFractionStatic: settings.memFractionStatic });
   checkCounts({ chunkedPrefillSize: settings.chunkedPrefillSize, cudaGraphMaxBatch: settings.cudaGraphMaxBatch });
-  const ranks = assignRanks(request, plan, "sglang");
-  const model = shardableModel(architecture, request.scheme);
-  const stages = shardWeights(architecture, model, plan, {
-    vocabularyPadding: constants.vocabularyPadding,
-    spareLayers: "before-last",
-    wholeEncoders: constants.wholeEncoders,
-    ...(constants.clonedSharedExperts !== undefined && { clonedSharedExperts: constants.clonedSharedExperts }),
-    buffers: {
-      rotaryValueBytes: constants.rotaryTables.valueBytes,
-      sectionedStretch: constants.rotaryTables.sectionedStretch,
-      injectedTokens: 0,
-    },
-  });
+  const ranks = assignRanks(request, planOf(settings), "sglang");
   const smallest = smallestCapacity(ranks.used);
-  const sizes = sizesOf(settings, constants, smallest);
-  const reservedMib = settings.memFractionStatic === undefined ? reserveOf(settings, constants, sizes, smallest) : null;
-  const fraction = settings.memFractionStatic ?? fractionOf(settings, constants, reservedMib ?? 0, smallest);
-  const entries = listDeviceEntries(architecture, {
-    attentionDevices: settings.dataParallelAttention ? 1 : plan.tensorParallel,
-    ...requestedTypes(request, BF16_CACHE),
-    recurrentStateBytes: constants.recurrentStateBytes,
-    indexKeysInEveryLayer: constants.indexKeysInEveryLayer,
-  });
-  const kept = keptTokens(request, settings, constants);
-  const stageRates = stages.map((stage) => ratesOf(entries, stage));
-  // With data-parallel attention each device computes its share of a chunk.
-  const chunkShares = settings.dataParallelAttention ? plan.tensorParallel : 1;
-  const step = { tokens: Math.ceil(sizes.chunkTokens / chunkShares), sequences: sizes.graphSequences };
-  const graphSizes = countGraphSizes(sizes.graphSequences);
-  const several = ranks.used.length > 1;
-  const isLarge = smallest === null || smallest >= constants.largeDeviceFromGib * GIB;
-  const communication = several ? (isLarge ? constants.communicationGib.large : constants.communicationGib.small) : 0;
-  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
-  const context = constants.contextGib * GIB;
-  const nonTorch = communication * GIB;
-  const parts = ranks.used.map((device, rank): RankParts => {
-    const stage = stageOf(rank, plan);
-    const rates = stageRates[stage] ?? NO_RATES;
-    const demand = demands[stage] ?? NO_DEMAND;
-    const capacity = device.capacityBytes;
-    const atStart = capacity === null ? null : capacity - context - nonTorch;
-    const available = atStart === null ? null : fraction * atStart - demand.weights;
-    const perSequence = cacheBytesOf(rates, { ...kept, sequences: 1 });
-    return {
-      ...demand,
-      kvCache: cacheBytesOf(rates, kept),
-      context,
-      nonTorch,
-      limitBytes:
-        capacity === null || available === null
-          ? null
-          : Math.min(
-              capacity,
-              demand.weights +
-                demand.activation +
-                demand.graphs +
-                context +
-                nonTorch +
-                usableBytes(request, constants, rates, perSequence, available),
-            ),
-      available,
-    };
-  });
+  const devices = sglangDevices(smallest, settings, constants);
+  const planned = planSglang(request, settings, constants, devices);
+  const { plan, stages, model, entries, kept, stageRates, chunkShares } = planned;
+  const { reservedMib, fraction } = staticShare(settings, constants, devices.sizes, smallest);
+  const parts = partsOfRanks(planned, ranks.used);
   const tightest = tightestRank(parts);
   const rates = stageRates[stageOf(tightest, plan)] ?? NO_RATES;
   const available = parts[tightest]?.available ?? null;
@@ -134,17 +96,112 @@ export function estimateSglang(
     pool: pool === null ? null : { ...pool, maxConcurrency: pool.maxConcurrency * chunkShares },
     fraction,
     reservedMib,
-    chunkTokens: sizes.chunkTokens,
-    graphSequences: sizes.graphSequences,
+    chunkTokens: devices.sizes.chunkTokens,
+    graphSequences: devices.sizes.graphSequences,
     rates,
   };
 }
 
-function smallestCapacity(devices: readonly Device[]): number | null {
-  return devices.reduce<number | null>(
-    (least, { capacityBytes }) => (capacityBytes === null || least === null ? null : Math.min(least, capacityBytes)),
-    Number.POSITIVE_INFINITY,
-  );
+/** What the split does not depend on but by these answers: devices with equal ones are planned alike. */
+export function sglangDevices(
+  smallest: number | null,
+  settings: SglangSettings,
+  constants: SglangConstants,
+): SglangDevices {
+  return {
+    sizes: sizesOf(settings, constants, smallest),
+    areLarge: smallest === null || smallest >= constants.largeDeviceFromGib * GIB,
+  };
+}
+
+/** Everything about a legal split that does not depend on how much its devices hold. */
+export function planSglang(
+  request: EstimateRequest,
+  settings: SglangSettings,
+  constants: SglangConstants,
+  { sizes, areLarge }: SglangDevices,
+): SglangPlan {
+  const { architecture } = request;
+  const plan = planOf(settings);
+  const model = shardableModel(architecture, request.scheme);
+  const stages = shardWeights(architecture, model, plan, {
+    vocabularyPadding: constants.vocabularyPadding,
+    spareLayers: "before-last",
+    wholeEncoders: constants.wholeEncoders,
+    ...(constants.clonedSharedExperts !== undefined && { clonedSharedExperts: constants.clonedSharedExperts }),
+    buffers: {
+      rotaryValueBytes: constants.rotaryTables.valueBytes,
+      sectionedStretch: constants.rotaryTables.sectionedStretch,
+      injectedTokens: 0,
+    },
+  });
+  const entries = listDeviceEntries(architecture, {
+    attentionDevices: settings.dataParallelAttention ? 1 : plan.tensorParallel,
+    ...requestedTypes(request, BF16_CACHE),
+    recurrentStateBytes: constants.recurrentStateBytes,
+    indexKeysInEveryLayer: constants.indexKeysInEveryLayer,
+  });
+  const kept = keptTokens(request, settings, constants);
+  const stageRates = stages.map((stage) => ratesOf(entries, stage));
+  // With data-parallel attention each device computes its share of a chunk.
+  const chunkShares = settings.dataParallelAttention ? plan.tensorParallel : 1;
+  const step = { tokens: Math.ceil(sizes.chunkTokens / chunkShares), sequences: sizes.graphSequences };
+  const graphSizes = countGraphSizes(sizes.graphSequences);
+  const several = plan.tensorParallel * plan.pipelineParallel > 1;
+  const communication = several ? (areLarge ? constants.communicationGib.large : constants.communicationGib.small) : 0;
+  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
+  const context = constants.contextGib * GIB;
+  const nonTorch = communication * GIB;
+  const on = (smallest: number | null): PartsOf => {
+    const { fraction } = staticShare(settings, constants, sizes, smallest);
+    return (stage, { capacityBytes: capacity }) => {
+      const rates = stageRates[stage] ?? NO_RATES;
+      const demand = demands[stage] ?? NO_DEMAND;
+      const atStart = capacity === null ? null : capacity - context - nonTorch;
+      const available = atStart === null ? null : fraction * atStart - demand.weights;
+      const perSequence = cacheBytesOf(rates, { ...kept, sequences: 1 });
+      return {
+        ...demand,
+        kvCache: cacheBytesOf(rates, kept),
+        context,
+        nonTorch,
+        limitBytes:
+          capacity === null || available === null
+            ? null
+            : Math.min(
+                capacity,
+                demand.weights +
+                  demand.activation +
+                  demand.graphs +
+                  context +
+                  nonTorch +
+                  usableBytes(request, constants, rates, perSequence, available),
+              ),
+        available,
+      };
+    };
+  };
+  return { plan, stages, on, model, entries, kept, stageRates, chunkShares };
+}
+
+function planOf(settings: SglangSettings): ParallelPlan {
+  const { tensorParallel, pipelineParallel, expertParallel, dataParallelAttention } = settings;
+  return { tensorParallel, pipelineParallel, expertParallel, wholeAttention: dataParallelAttention };
+}
+
+/** The share of what is free at the start that weights and pools take, and what it was computed from. */
+function staticShare(
+  settings: SglangSettings,
+  constants: SglangConstants,
+  sizes: ChunkSizes,
+  smallest: number | null,
+): Pick<SglangMemory, "fraction" | "reservedMib"> {
+  const given = settings.memFractionStatic;
+  if (given !== undefined) {
+    return { fraction: given, reservedMib: null };
+  }
+  const reservedMib = reserveOf(settings, constants, sizes, smallest);
+  return { fraction: fractionOf(settings, constants, reservedMib, smallest), reservedMib };
 }
 
 interface ChunkSizes {

@@ -1,12 +1,20 @@
 import { GIB } from "../../byte-units.js";
 import type { CachePool, EstimateRequest } from "../../estimate.types.js";
 import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
+import type { ParallelPlan } from "../../placement/parallel-plans.js";
 import { sumOf } from "../../sum-of.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
 import { countGraphSizes } from "../serving/activation-peak.js";
-import { listDeviceEntries } from "../serving/device-entries.js";
+import { type DeviceEntry, listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
-import { type RankParts, type ServingMemory, stageOf, tightestRank } from "../serving/serving-memory.js";
+import {
+  type PartsOf,
+  partsOfRanks,
+  type ServingMemory,
+  type ServingPlan,
+  stageOf,
+  tightestRank,
+} from "../serving/serving-memory.js";
 import { shardableModel, shardWeights } from "../serving/sharded-weights.js";
 import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import {
@@ -29,6 +37,17 @@ export interface TensorrtLlmMemory extends ServingMemory {
   freeBytes: number | null;
 }
 
+/** A model under one of TensorRT-LLM's splits. */
+interface TensorrtLlmPlan extends ServingPlan {
+  model: ReturnType<typeof shardableModel>;
+  fraction: number;
+  maxNumTokens: number;
+  maxBatchSize: number;
+  entries: DeviceEntry[];
+  kept: KeptTokens;
+  stageRates: TokenRates[];
+}
+
 /**
  * Memory of a model on TensorRT-LLM (PyTorch backend): the cache takes `freeGpuMemoryFraction` of what weights,
  * activations and the driver leave.
@@ -42,52 +61,13 @@ export function estimateTensorrtLlm(
   settings: TensorrtLlmSettings,
   constants: TensorrtLlmConstants,
 ): TensorrtLlmMemory {
-  const { architecture } = request;
-  const plan = {
-    tensorParallel: settings.tensorParallel,
-    pipelineParallel: settings.pipelineParallel,
-    expertParallel: settings.expertParallel,
-  };
   checkWorkload(request);
   checkShares({ freeGpuMemoryFraction: settings.freeGpuMemoryFraction });
   checkCounts({ maxNumTokens: settings.maxNumTokens, maxBatchSize: settings.maxBatchSize });
-  const ranks = assignRanks(request, plan, "tensorrt-llm");
-  const model = shardableModel(architecture, request.scheme);
-  const stages = shardWeights(architecture, model, plan, {
-    vocabularyPadding: constants.vocabularyPadding * plan.tensorParallel,
-    spareLayers: "first",
-  });
-  const fraction = settings.freeGpuMemoryFraction ?? constants.freeGpuMemoryFraction;
-  const maxNumTokens = settings.maxNumTokens ?? constants.maxNumTokens;
-  const maxBatchSize = settings.maxBatchSize ?? constants.maxBatchSize;
-  const entries = listDeviceEntries(architecture, {
-    attentionDevices: plan.tensorParallel,
-    ...requestedTypes(request, BF16_CACHE),
-    recurrentStateBytes: constants.recurrentStateBytes,
-    indexKeysInEveryLayer: true,
-  });
-  const kept = keptTokens(request, constants, maxNumTokens);
-  const stageRates = stages.map((stage) => ratesOf(entries, stage));
-  const step = { tokens: maxNumTokens, sequences: Math.min(maxBatchSize, maxNumTokens) };
-  const graphSizes = countGraphSizes(Math.min(maxBatchSize, constants.cudaGraphs.largestBatch));
-  const context = constants.contextGib * GIB;
-  const nonTorch = ranks.used.length > 1 ? constants.communicationGib * GIB : 0;
-  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
-  const parts = ranks.used.map((device, rank): RankParts => {
-    const stage = stageOf(rank, plan);
-    const demand = demands[stage] ?? NO_DEMAND;
-    const { weights, activation, graphs } = demand;
-    const capacity = device.capacityBytes;
-    const free = capacity === null ? null : capacity - context - nonTorch - weights - activation - graphs;
-    return {
-      ...demand,
-      kvCache: cacheBytesOf(stageRates[stage] ?? NO_RATES, kept),
-      context,
-      nonTorch,
-      limitBytes: capacity === null || free === null ? null : capacity - (1 - fraction) * Math.max(0, free),
-      available: free === null ? null : fraction * free,
-    };
-  });
+  const ranks = assignRanks(request, planOf(settings), "tensorrt-llm");
+  const planned = planTensorrtLlm(request, settings, constants);
+  const { plan, stages, model, fraction, maxNumTokens, maxBatchSize, entries, kept, stageRates } = planned;
+  const parts = partsOfRanks(planned, ranks.used);
   const tightest = tightestRank(parts);
   const rates = stageRates[stageOf(tightest, plan)] ?? NO_RATES;
   const available = parts[tightest]?.available ?? null;
@@ -107,6 +87,55 @@ export function estimateTensorrtLlm(
     rates,
     freeBytes: available === null ? null : Math.max(0, available / fraction),
   };
+}
+
+/** Everything about a legal split that does not depend on how much its devices hold. */
+export function planTensorrtLlm(
+  request: EstimateRequest,
+  settings: TensorrtLlmSettings,
+  constants: TensorrtLlmConstants,
+): TensorrtLlmPlan {
+  const { architecture } = request;
+  const plan = planOf(settings);
+  const model = shardableModel(architecture, request.scheme);
+  const stages = shardWeights(architecture, model, plan, {
+    vocabularyPadding: constants.vocabularyPadding * plan.tensorParallel,
+    spareLayers: "first",
+  });
+  const fraction = settings.freeGpuMemoryFraction ?? constants.freeGpuMemoryFraction;
+  const maxNumTokens = settings.maxNumTokens ?? constants.maxNumTokens;
+  const maxBatchSize = settings.maxBatchSize ?? constants.maxBatchSize;
+  const entries = listDeviceEntries(architecture, {
+    attentionDevices: plan.tensorParallel,
+    ...requestedTypes(request, BF16_CACHE),
+    recurrentStateBytes: constants.recurrentStateBytes,
+    indexKeysInEveryLayer: true,
+  });
+  const kept = keptTokens(request, constants, maxNumTokens);
+  const stageRates = stages.map((stage) => ratesOf(entries, stage));
+  const step = { tokens: maxNumTokens, sequences: Math.min(maxBatchSize, maxNumTokens) };
+  const graphSizes = countGraphSizes(Math.min(maxBatchSize, constants.cudaGraphs.largestBatch));
+  const context = constants.contextGib * GIB;
+  const nonTorch = plan.tensorParallel * plan.pipelineParallel > 1 ? constants.communicationGib * GIB : 0;
+  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
+  const partsOf: PartsOf = (stage, { capacityBytes: capacity }) => {
+    const demand = demands[stage] ?? NO_DEMAND;
+    const { weights, activation, graphs } = demand;
+    const free = capacity === null ? null : capacity - context - nonTorch - weights - activation - graphs;
+    return {
+      ...demand,
+      kvCache: cacheBytesOf(stageRates[stage] ?? NO_RATES, kept),
+      context,
+      nonTorch,
+      limitBytes: capacity === null || free === null ? null : capacity - (1 - fraction) * Math.max(0, free),
+      available: free === null ? null : fraction * free,
+    };
+  };
+  return { plan, stages, on: () => partsOf, model, fraction, maxNumTokens, maxBatchSize, entries, kept, stageRates };
+}
+
+function planOf({ tensorParallel, pipelineParallel, expertParallel }: TensorrtLlmSettings): ParallelPlan {
+  return { tensorParallel, pipelineParallel, expertParallel };
 }
 
 function keptTokens(

@@ -4,10 +4,17 @@ import { BF16_CACHE, requestedTypes } from "../../kv-cache/cache-type.js";
 import type { ParallelPlan } from "../../placement/parallel-plans.js";
 import { sumOf } from "../../sum-of.js";
 import { checkCounts, checkShares, checkWorkload } from "../request-checks.js";
-import { type ActivationPeak, activationPeak, countGraphSizes } from "../serving/activation-peak.js";
+import { type ActivationPeak, activationPeak, countGraphSizes, type StepSize } from "../serving/activation-peak.js";
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
-import { type RankParts, type ServingMemory, stageOf } from "../serving/serving-memory.js";
+import {
+  type PartsOf,
+  partsOfRanks,
+  type RankParts,
+  type ServingMemory,
+  type ServingPlan,
+  stageOf,
+} from "../serving/serving-memory.js";
 import { type ExpertPadding, type StageWeights, shardableModel, shardWeights } from "../serving/sharded-weights.js";
 import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import { type BlockGroup, type BlockPlan, planBlocks } from "./cache-blocks.js";
@@ -25,6 +32,24 @@ export interface VllmMemory extends ServingMemory {
   poolBlocks: number | null;
 }
 
+/** What vLLM looks at of its devices beside their capacity. */
+interface VllmDevices {
+  /** Larger default batches go to them. */
+  areLarge: boolean;
+  expertPadding: ExpertPadding;
+}
+
+/** A model under one of vLLM's splits. */
+interface VllmPlan extends ServingPlan {
+  model: ReturnType<typeof shardableModel>;
+  utilization: number;
+  batch: BatchDefaults;
+  graphSizes: number;
+  step: StepSize;
+  blocks: BlockPlan;
+  blocksPerSequence: number;
+}
+
 /**
  * Memory of a model on vLLM (V1 engine): the pool is the budget, `gpuMemoryUtilization` x capacity, less weights,
  * activation peak, what grows outside PyTorch, and, in newer versions, the CUDA graphs.
@@ -35,24 +60,59 @@ export interface VllmMemory extends ServingMemory {
  * @throws EstimateError for settings that vLLM refuses.
  */
 export function estimateVllm(request: EstimateRequest, settings: VllmSettings, constants: VllmConstants): VllmMemory {
-  const { architecture, contextTokens, sequences } = request;
-  const plan = {
-    tensorParallel: settings.tensorParallel,
-    pipelineParallel: settings.pipelineParallel,
-    expertParallel: settings.expertParallel,
-  };
+  const { architecture } = request;
   checkWorkload(request);
   checkShares({ gpuMemoryUtilization: settings.gpuMemoryUtilization });
   checkCounts({ maxNumBatchedTokens: settings.maxNumBatchedTokens, maxNumSeqs: settings.maxNumSeqs });
-  const ranks = assignRanks(request, plan, "vllm");
+  const ranks = assignRanks(request, planOf(settings), "vllm");
+  const planned = planVllm(request, settings, constants, vllmDevices(ranks.used, settings, constants));
+  const { plan, stages, model, utilization, batch, graphSizes, step, blocks, blocksPerSequence } = planned;
+  const parts = partsOfRanks(planned, ranks.used);
+  const poolBlocks = countPoolBlocks(blocks, stages, parts, plan);
+  return {
+    plan,
+    ranks,
+    stages,
+    weights: model.weights,
+    parts,
+    cacheGroups: groupsOf(request, blocks, stages, plan.tensorParallel),
+    cacheBytesPerToken: growthPerToken(blocks, stages, plan.tensorParallel),
+    pool: poolBlocks === null ? null : describePool(request, constants, blocks, blocksPerSequence, poolBlocks, parts),
+    mostSequences: batch.maxNumSequences,
+    utilization,
+    batch,
+    graphSizes,
+    peak: activationPeak(architecture, plan, step, constants.activation, true),
+    blocks,
+    blocksPerSequence,
+    poolBlocks,
+  };
+}
+
+/** What the split does not depend on but by these answers: devices with equal ones are planned alike. */
+export function vllmDevices(devices: readonly Device[], settings: VllmSettings, constants: VllmConstants): VllmDevices {
+  return {
+    areLarge: devices.every((device) => isLargeDevice(device, constants)),
+    expertPadding: expertKernelOf(settings, devices, constants),
+  };
+}
+
+/** Everything about a legal split that does not depend on how much its devices hold. */
+export function planVllm(
+  request: EstimateRequest,
+  settings: VllmSettings,
+  constants: VllmConstants,
+  { areLarge, expertPadding }: VllmDevices,
+): VllmPlan {
+  const { architecture, contextTokens, sequences } = request;
+  const plan = planOf(settings);
   const model = shardableModel(architecture, request.scheme);
   const utilization = settings.gpuMemoryUtilization ?? constants.gpuMemoryUtilization;
-  const isLarge = ranks.used.every((device) => isLargeDevice(device, constants));
-  const batch = batchOf(settings, constants, isLarge, contextTokens);
+  const batch = batchOf(settings, constants, areLarge, contextTokens);
   const stages = shardWeights(architecture, model, plan, {
     vocabularyPadding: constants.vocabularyPadding,
     spareLayers: "before-last",
-    microscalingPadding: expertKernelOf(settings, ranks.used, constants),
+    microscalingPadding: expertPadding,
     wholeEncoders: constants.wholeEncoders,
     wholePlainEncoders: constants.wholePlainEncoders,
     buffers: {
@@ -83,44 +143,30 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
   const step = { tokens: batch.maxNumBatchedTokens, sequences: batch.maxNumSequences };
   const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
   const caches = stages.map((stage) => sequences * blocksPerSequence * stageBlockBytes(blocks, stage));
-  const several = ranks.used.length > 1;
+  const several = plan.tensorParallel * plan.pipelineParallel > 1;
   const context = GIB * (several ? constants.contextGib.severalGpus : constants.contextGib.oneGpu);
-  const nonTorch = GIB * nonTorchGib(constants, plan.tensorParallel, several, isLarge);
-  const parts = ranks.used.map((device, rank): RankParts => {
-    const stage = stageOf(rank, plan);
-    const demand = demands[stage] ?? NO_DEMAND;
-    const charged = constants.cudaGraphs.insideBudget ? demand.graphs : 0;
-    const outside = context + demand.graphs - charged;
-    const capacity = device.capacityBytes;
+  const nonTorch = GIB * nonTorchGib(constants, plan.tensorParallel, several, areLarge);
+  const partsOf: PartsOf = (stage, { capacityBytes: capacity }) => {
+    const { weights, activation, graphs } = demands[stage] ?? NO_DEMAND;
+    const charged = constants.cudaGraphs.insideBudget ? graphs : 0;
+    const outside = context + graphs - charged;
     const budget = capacity === null ? null : utilization * capacity;
     return {
-      ...demand,
+      weights,
+      activation,
+      graphs,
       kvCache: caches[stage] ?? 0,
       context,
       nonTorch,
       limitBytes: capacity === null || budget === null ? null : Math.min(capacity, budget + outside),
-      available: budget === null ? null : budget - demand.weights - demand.activation - nonTorch - charged,
+      available: budget === null ? null : budget - weights - activation - nonTorch - charged,
     };
-  });
-  const poolBlocks = countPoolBlocks(blocks, stages, parts, plan);
-  return {
-    plan,
-    ranks,
-    stages,
-    weights: model.weights,
-    parts,
-    cacheGroups: groupsOf(request, blocks, stages, plan.tensorParallel),
-    cacheBytesPerToken: growthPerToken(blocks, stages, plan.tensorParallel),
-    pool: poolBlocks === null ? null : describePool(request, constants, blocks, blocksPerSequence, poolBlocks, parts),
-    mostSequences: batch.maxNumSequences,
-    utilization,
-    batch,
-    graphSizes,
-    peak: activationPeak(architecture, plan, step, constants.activation, true),
-    blocks,
-    blocksPerSequence,
-    poolBlocks,
   };
+  return { plan, stages, on: () => partsOf, model, utilization, batch, graphSizes, step, blocks, blocksPerSequence };
+}
+
+function planOf({ tensorParallel, pipelineParallel, expertParallel }: VllmSettings): ParallelPlan {
+  return { tensorParallel, pipelineParallel, expertParallel };
 }
 
 /** Larger default batches go to cards by their memory (vLLM, engine/arg_utils.py); unknown ones count as large. */
