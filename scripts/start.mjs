@@ -1,4 +1,4 @@
-// `npm start`: builds what is out of date, then becomes the server. The playground is built beside the server's start.
+// `npm start`: builds what is out of date, then becomes the server. The playground is built once it answers.
 import { setFlagsFromString } from "node:v8";
 import { buildFor } from "./build.mjs";
 
@@ -12,8 +12,9 @@ try {
   console.error(error.message);
   process.exit(1);
 }
-buildFor("browse").catch((error) => console.error(`The playground could not be built. ${error.message}`));
 await import("../dist/main.js");
+// Once the server listens, so that its first start has the machine to itself.
+buildFor("browse").catch((error) => console.error(`The playground could not be built. ${error.message}`));
 
 // npm runs this through a shell that ends on SIGTERM without passing it on; losing the parent is the same request.
 const PARENT_CHECK_MS = 250;
