@@ -184,6 +184,16 @@ describe("queries that ask for too much are refused before they run", () => {
     expect(performance.now() - started).toBeLessThan(3_000);
   });
 
+  it("multiplies what stands below the items of a page, not what stands beside them", async () => {
+    const costOf = async (fields: string) => {
+      const query = `{ models(first: 10) { ${fields} } }`;
+      return (await server.query(query, {}, { "x-query-cost": "1" })).extensions?.cost;
+    };
+    expect(await costOf("nodes { slug }")).toMatchObject({ cost: 1 + 10 });
+    expect(await costOf("edges { node { slug } }")).toMatchObject({ cost: 1 + 10 + 10 });
+    expect(await costOf("totalCount pageInfo { hasNextPage }")).toMatchObject({ cost: 1 + 1 });
+  });
+
   it("tells the cost to those who ask", async () => {
     const query = `{ models(first: 10) { nodes { slug estimate(quant: "q4_k_m") { fits } } } }`;
     const { extensions } = await server.query(query, {}, { "x-query-cost": "1" });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTable } from "../../src/data/catalogue.js";
 import { type CatalogueSource, createCatalogueSource } from "../../src/data/snapshot.js";
 import { openTestDatabase, type TestDatabase } from "../setup/databases.js";
 import { startServer, type TestServer } from "./setup/start-server.js";
@@ -499,6 +500,39 @@ describe("filters that make no sense", () => {
     const found = await hardware(llama8, filter);
     expect(found).toMatchObject({ totalCount: 0, nodes: [] });
     expect(found.reason).toMatch(reason);
+  });
+
+  it("what is archived is not found, nor are systems of archived cards, and the reason says so", async () => {
+    const catalogue = source.current();
+    const archive = <Row extends { id: string; slug: string }>(rows: readonly Row[], slug: string) =>
+      createTable(rows.map((row) => (row.slug === slug ? { ...row, archivedAt: new Date(0) } : row)));
+    const later = await startServer({
+      ...catalogue,
+      gpus: archive(catalogue.gpus.rows, "nvidia-h200-sxm-141gb"),
+      systems: archive(catalogue.systems.rows, "box-dgx-h100"),
+    });
+    try {
+      const ask = async (filter: Input) => {
+        const query = `query ($input: EstimateInput!, $filter: HardwareFilter) {
+          hardware(input: $input, filter: $filter) { totalCount reason nearest { message } } }`;
+        const { data, errors } = await later.query(query, { input: llama8, filter });
+        expect(errors).toBeUndefined();
+        return data.hardware;
+      };
+      const reasons = [
+        [{ gpu: ["nvidia-h200-sxm-141gb"] }, "NVIDIA H200 SXM 141GB is archived."],
+        [{ system: ["box-dgx-h200"] }, "The cards of DGX H200, NVIDIA H200 SXM 141GB, are archived."],
+        [{ system: ["box-dgx-h100"] }, "DGX H100 is archived."],
+      ] as const;
+      for (const [filter, told] of reasons) {
+        const found = await ask(filter);
+        expect(found).toMatchObject({ totalCount: 0, nearest: [] });
+        expect(found.reason).toContain(told);
+      }
+      expect((await ask({ search: "h200 sxm" })).totalCount).toBe(0);
+    } finally {
+      await later.stop();
+    }
   });
 
   it("near misses are bounded, and nothing is wrong with a list that is not empty", async () => {
