@@ -1,8 +1,8 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { ModelRow, QuantFormatRow, RuntimeRow } from "../../data/rows.js";
-import type { MemoryEstimate } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { estimateBestPlan } from "../../estimator/fit/best-plan.js";
+import { createFormatFits, type FormatFit, type FormatFits } from "../../estimator/fit/format-fits.js";
 import type { DeviceLinks } from "../../estimator/placement/device-links.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import type { Hardware } from "../estimation/devices.js";
@@ -10,6 +10,7 @@ import { headroomOf } from "../estimation/hardware-fits.js";
 import { linksOf } from "../estimation/hardware-sets.js";
 import type { ResolvedRequest, ResolvedSettings } from "../estimation/request.js";
 import { storageOfFormat } from "../estimation/storage.js";
+import { sharedArchitecture } from "./shared-architecture.js";
 
 /** All that decides what fits beside the model and its context. */
 export interface Setup {
@@ -34,12 +35,17 @@ export interface Candidate {
   shortBy: number;
 }
 
+/** Why a runtime takes a model in no way, or not in a format. */
+export type Refusal = EstimateError | QuantizationError;
+
 /** A model in every format. */
 export interface ModelFits {
-  /** The formats the runtime takes the model in, the best quality first. */
+  /** What fits, the best quality first. */
   candidates: readonly Candidate[];
-  /** Why it refuses one of the others; null where it refuses none. */
-  refusal: EstimateError | QuantizationError | null;
+  /** Formats that are too large. */
+  tooLarge: readonly QuantFormatRow[];
+  /** Why the runtime refuses one of the others; null where it refuses none. */
+  refusal: Refusal | null;
 }
 
 /** Most models, at one context each, whose fits are kept with one setup: a catalogue several times over. */
@@ -49,42 +55,62 @@ const MODELS_KEPT = 2_000;
 export interface SetupFits {
   setup: Setup;
   of(model: ModelRow, context: number): ModelFits;
+  /** One format of a model, whether it fits or not; null where the runtime refuses it. */
+  measure(model: ModelRow, quantFormat: QuantFormatRow, context: number): Candidate | null;
   /** What an estimate of the candidate starts from, split over the devices as it fits. */
   resolve(candidate: Candidate): ResolvedRequest;
 }
 
+/** Builds the search of one setup. Its devices must have known capacities. */
 export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
   const known = new Map<string, ModelFits>();
   const links = linksBetween(setup.hardware, catalogue);
 
   function resolve(model: ModelRow, quantFormat: QuantFormatRow, contextTokens: number): ResolvedRequest {
-    const { runtime, settings, hardware } = setup;
+    const { runtime, hardware } = setup;
     const { scheme, file } = storageOfFormat(quantFormat, model, catalogue);
-    const { architecture } = model;
-    const request = {
-      ...settings,
-      architecture,
-      scheme,
-      contextTokens,
-      devices: hardware.devices,
-      ...withHost(hardware),
-    };
-    return { request, model, gpus: hardware.gpus, runtime, file };
+    return { request: { ...requestFor(model, contextTokens), scheme }, model, gpus: hardware.gpus, runtime, file };
+  }
+
+  function requestFor(model: ModelRow, contextTokens: number) {
+    const architecture = sharedArchitecture(model, catalogue);
+    const { devices, hostMemory } = setup.hardware;
+    return { ...setup.settings, architecture, contextTokens, devices, ...(hostMemory && { hostMemory }) };
+  }
+
+  /** Of what fits all the figures, of what does not only that. */
+  function fitOf(fits: FormatFits | null, model: ModelRow, format: QuantFormatRow, context: number): FormatFit | null {
+    if (fits === null) {
+      const memory = estimateBestPlan(resolve(model, format, context).request, links);
+      return {
+        totalBytes: memory.total,
+        headroomBytes: headroomOf(memory),
+        spareBytes: Math.min(
+          memory.spareBytes ?? Number.NEGATIVE_INFINITY,
+          memory.spareHostBytes ?? Number.POSITIVE_INFINITY,
+        ),
+      };
+    }
+    const { scheme } = storageOfFormat(format, model, catalogue);
+    return fits.isHopeless(scheme) ? null : fits.fitOf(scheme);
   }
 
   function compute(model: ModelRow, context: number): ModelFits {
+    const fits = createFormatFits(requestFor(model, context));
     const candidates: Candidate[] = [];
-    let refusal: ModelFits["refusal"] = null;
-    for (const quantFormat of setup.formats) {
+    const tooLarge: QuantFormatRow[] = [];
+    let refusal: Refusal | null = null;
+    for (const format of setup.formats) {
       try {
-        const memory = estimateBestPlan(resolve(model, quantFormat, context).request, links);
-        candidates.push(describeCandidate(model, quantFormat, memory));
+        const fit = fitOf(fits, model, format, context);
+        if (fit === null || fit.spareBytes < 0) tooLarge.push(format);
+        else candidates.push(describeCandidate(model, format, context, fit));
       } catch (error) {
-        if (!(error instanceof EstimateError || error instanceof QuantizationError)) throw error;
+        if (!isRefusal(error)) throw error;
         refusal ??= error;
       }
     }
-    return { candidates, refusal };
+    return { candidates, tooLarge, refusal };
   }
 
   return {
@@ -99,6 +125,17 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
       }
       return fits;
     },
+    measure(model, quantFormat, context) {
+      try {
+        const { scheme } = storageOfFormat(quantFormat, model, catalogue);
+        const fit =
+          createFormatFits(requestFor(model, context))?.fitOf(scheme) ?? fitOf(null, model, quantFormat, context);
+        return fit === null ? null : describeCandidate(model, quantFormat, context, fit);
+      } catch (error) {
+        if (isRefusal(error)) return null;
+        throw error;
+      }
+    },
     resolve({ model, quantFormat, context }) {
       const resolved = resolve(model, quantFormat, context);
       return { ...resolved, request: estimateBestPlan(resolved.request, links).request };
@@ -106,22 +143,17 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
   };
 }
 
-function withHost({ hostMemory }: Hardware) {
-  return hostMemory === undefined ? {} : { hostMemory };
+function isRefusal(error: unknown): error is Refusal {
+  return error instanceof EstimateError || error instanceof QuantizationError;
 }
 
-function describeCandidate(model: ModelRow, quantFormat: QuantFormatRow, memory: MemoryEstimate): Candidate {
-  return {
-    model,
-    quantFormat,
-    context: memory.request.contextTokens,
-    total: memory.total,
-    headroom: headroomOf(memory),
-    shortBy: -Math.min(
-      memory.spareBytes ?? Number.NEGATIVE_INFINITY,
-      memory.spareHostBytes ?? Number.POSITIVE_INFINITY,
-    ),
-  };
+function describeCandidate(
+  model: ModelRow,
+  quantFormat: QuantFormatRow,
+  context: number,
+  { totalBytes, headroomBytes, spareBytes }: FormatFit,
+): Candidate {
+  return { model, quantFormat, context, total: totalBytes, headroom: headroomBytes, shortBy: -spareBytes };
 }
 
 /** How equal cards are linked; different ones are taken to be linked alike. */

@@ -1,5 +1,5 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { ModelRow } from "../../data/rows.js";
+import type { ModelRow, QuantFormatRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import { estimate } from "../../estimator/estimate.js";
 import { EstimateError, type EstimateErrorCode } from "../../estimator/estimate-error.js";
@@ -13,7 +13,7 @@ import type { EstimateModel, EstimationService, ParallelPlanModel } from "../est
 import { keepRecent } from "../kept.js";
 import { compileConditions, type RunnableConditions } from "./conditions.js";
 import { describeMiss, explainEmpty, obstacleOf } from "./explain-empty.js";
-import { createSetupFits, type ModelFits, type SetupFits } from "./model-fits.js";
+import { type Candidate, createSetupFits, type Refusal, type SetupFits } from "./model-fits.js";
 import { orderOf, type RunnableRow } from "./orders.js";
 import { inTurns } from "./turns.js";
 import type {
@@ -48,7 +48,7 @@ export interface RunnableService {
 
 /** What a search came by. */
 export interface Findings {
-  /** What fits and passes all conditions, in order. */
+  /** What fits and passes all conditions, in no order. */
   rows: readonly RunnableRow[];
   /** Models that pass the conditions on them. */
   models: number;
@@ -60,16 +60,18 @@ export interface Findings {
   formats: number;
   /** Models in formats that fit, but with less headroom or context than asked for. */
   tooTight: number;
-  /** Of the models of which no format fits, the format that misses by least; the nearest first. */
-  misses: readonly RunnableRow[];
+  /** Of the models of which no format fits, the format that misses by least; the nearest first. Laid out when read. */
+  readonly misses: readonly RunnableRow[];
   /** Why the runtime refuses a model, where it takes none. */
-  refusal: ModelFits["refusal"];
+  refusal: Refusal | null;
 }
 
 /** A search with what it was made for. */
 interface Search {
   fits: SetupFits;
   findings: Findings;
+  /** What fits and passes all conditions, in order. */
+  rows: readonly RunnableRow[];
 }
 
 /** Builds the service over one version of the catalogue. */
@@ -105,7 +107,7 @@ export function createRunnableService(catalogue: Catalogue, estimation: Estimati
       throw blame(found.refusal, settings);
     }
     if (sort === "MOST_CONTEXT") await inTurns(found.rows, (row) => measureContext(row, fits));
-    return { fits, findings: { ...found, rows: sortItems(found.rows, orderOf(sort)) } };
+    return { fits, findings: found, rows: sortItems(found.rows, orderOf(sort)) };
   }
 
   function describeRow(row: RunnableRow, fits: SetupFits): RunnableModel {
@@ -146,14 +148,16 @@ export function createRunnableService(catalogue: Catalogue, estimation: Estimati
       const key = JSON.stringify([args.hardware, settings, filter, sort]);
       const pending = searches.get(key, () => search(args, settings, filter, sort));
       pending.catch(() => searches.drop(key));
-      const { fits, findings } = await pending;
-      const page = paginateSorted(findings.rows, order, args);
+      const { fits, findings, rows } = await pending;
+      const page = paginateSorted(rows, order, args);
       const edges = page.edges.map(({ cursor, node }) => ({ cursor, node: describeRow(node, fits) }));
       return {
         ...page,
         edges,
         nodes: edges.map(({ node }) => node),
-        reason: explainEmpty(findings, fits.setup, settings, filter),
+        get reason() {
+          return explainEmpty(findings, fits.setup, settings, filter);
+        },
         nearest: (first) =>
           findings.misses.slice(0, requireFirst(first)).map((miss) => describeMiss(miss, fits.setup.hardware)),
       };
@@ -174,23 +178,16 @@ async function collect(
   const passing = models.filter(passesModel);
   const contexts = passing.flatMap((model) => contextOf(model, settings) ?? []);
   const rows: RunnableRow[] = [];
-  const misses: RunnableRow[] = [];
+  const tooLarge: { model: ModelRow; context: number; formats: QuantFormatRow[] }[] = [];
   let tooTight = 0;
-  let isEstimated = false;
-  let refusal: ModelFits["refusal"] = null;
+  let refusal: Refusal | null = null;
+  let isRefused = true;
   await inTurns(obstacleOf(fits.setup) === null && formats.size > 0 ? contexts : [], ({ model, context }) => {
     const ofModel = fits.of(model, context);
     refusal ??= ofModel.refusal;
-    isEstimated ||= ofModel.candidates.length > 0;
-    let nearest: RunnableRow | null = null;
-    let hasFit = false;
-    for (const candidate of ofModel.candidates) {
-      if (!formats.has(candidate.quantFormat)) continue;
-      if (candidate.shortBy > 0) {
-        if (nearest === null || candidate.shortBy < nearest.shortBy) nearest = candidate;
-        continue;
-      }
-      hasFit = true;
+    isRefused &&= ofModel.candidates.length + ofModel.tooLarge.length === 0;
+    const candidates = ofModel.candidates.filter(({ quantFormat }) => formats.has(quantFormat));
+    for (const candidate of candidates) {
       if (!isRoomy(candidate, filter, fits)) {
         tooTight += 1;
         continue;
@@ -198,9 +195,11 @@ async function collect(
       rows.push(candidate);
       if (filter.bestFormatOnly) break;
     }
-    if (!hasFit && nearest !== null) misses.push(nearest);
+    if (candidates.length === 0) {
+      tooLarge.push({ model, context, formats: ofModel.tooLarge.filter((format) => formats.has(format)) });
+    }
   });
-  misses.sort((a, b) => a.shortBy - b.shortBy || (a.model.slug < b.model.slug ? -1 : 1));
+  let misses: readonly RunnableRow[] | undefined;
   return {
     rows,
     models: passing.length,
@@ -208,9 +207,21 @@ async function collect(
     tooShort: passing.length - contexts.length,
     formats: formats.size,
     tooTight,
-    misses,
-    refusal: isEstimated ? null : refusal,
+    get misses() {
+      misses ??= tooLarge
+        .flatMap(({ model, context, formats: large }) => nearestOf(model, context, large, fits) ?? [])
+        .sort((a, b) => a.shortBy - b.shortBy || (a.model.slug < b.model.slug ? -1 : 1));
+      return misses;
+    },
+    refusal: isRefused ? refusal : null,
   };
+}
+
+/** Of formats that are too large, the one that misses by least. */
+function nearestOf(model: ModelRow, context: number, formats: readonly QuantFormatRow[], fits: SetupFits) {
+  return formats
+    .flatMap((format) => fits.measure(model, format, context) ?? [])
+    .reduce<Candidate | null>((least, miss) => (least === null || miss.shortBy < least.shortBy ? miss : least), null);
 }
 
 /** A model with the context it is looked at with; null where it is left out. */
@@ -227,8 +238,7 @@ function isRoomy(row: RunnableRow, { minHeadroomGib, minContext }: RunnableFilte
 
 /** What fits at some context fits at every shorter one, so that one look tells whether the longest is longer. */
 function fitsAt({ model, quantFormat }: RunnableRow, context: number, fits: SetupFits): boolean {
-  const there = fits.of(model, context).candidates.find((candidate) => candidate.quantFormat === quantFormat);
-  return there !== undefined && there.shortBy <= 0;
+  return fits.of(model, context).candidates.some((candidate) => candidate.quantFormat === quantFormat);
 }
 
 function measureContext(row: RunnableRow, fits: SetupFits): void {

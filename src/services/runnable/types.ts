@@ -75,7 +75,7 @@ export interface RunnableMissModel {
 }
 
 export interface RunnableConnectionModel extends Connection<RunnableModel> {
-  reason: string | null;
+  readonly reason: string | null;
   /** @throws BadUserInputError for a number of items out of bounds */
   nearest(first: number): RunnableMissModel[];
 }

@@ -49,7 +49,7 @@ export interface RunSettings {
  *
  * @throws EstimateError for what llama.cpp refuses.
  */
-export function runSettings(request: EstimateRequest, settings: LlamaCppSettings): RunSettings {
+export function runSettings(request: Omit<EstimateRequest, "scheme">, settings: LlamaCppSettings): RunSettings {
   const typeK = request.cacheTypeK ?? F16_CACHE;
   const typeV = request.cacheTypeV ?? typeK;
   checkSettings(request, settings);
@@ -94,7 +94,7 @@ export function runSettings(request: EstimateRequest, settings: LlamaCppSettings
   };
 }
 
-function checkSettings(request: EstimateRequest, settings: LlamaCppSettings): void {
+function checkSettings(request: Omit<EstimateRequest, "scheme">, settings: LlamaCppSettings): void {
   requireWhole(request.contextTokens, 1, MAX_TOKENS, "The context", ["contextTokens"]);
   requireWhole(request.sequences, 1, MAX_SEQUENCES, "The number of sequences", ["sequences"]);
   requireWhole(settings.ubatchSize, 1, MAX_TOKENS, "The microbatch", ["runtime", "settings", "ubatchSize"]);

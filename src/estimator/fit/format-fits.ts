@@ -1,0 +1,111 @@
+import { estimate } from "../estimate.js";
+import type { Device, EstimateRequest, LlamaCppSettings, MemoryEstimate } from "../estimate.types.js";
+import { placeLayers } from "../placement/place-layers.js";
+import { countBlocks, placeWeights } from "../placement/place-weights.js";
+import { prepareModel } from "../prepared-model.js";
+import type { QuantScheme } from "../quantization/scheme.js";
+import { deviceShares, runSettings } from "../runtimes/llama-cpp/run-settings.js";
+import { freeBytes } from "../runtimes/request-checks.js";
+
+/** How a model in a format stands to devices: the figures of `estimate`, bytes, and nothing described. */
+export interface FormatFit {
+  /** Over all devices. */
+  totalBytes: number;
+  /** Left of the memory nearest to full, a device's or the host's, by what the runtime may use; negative where short. */
+  spareBytes: number;
+  /** Free on the fullest device, the driver's part among it. */
+  headroomBytes: number;
+}
+
+/** One model at one context, in any format. */
+export interface FormatFits {
+  /**
+   * True where the weights alone are more than the devices hold; says so without laying anything out.
+   * @throws EstimateError for settings that make no sense, QuantizationError for a format that the model does not take
+   */
+  isHopeless(scheme: QuantScheme): boolean;
+  /** @throws EstimateError and QuantizationError as `estimate` does */
+  fitOf(scheme: QuantScheme): FormatFit;
+}
+
+/**
+ * How a model stands to devices in many formats, its cache and buffers laid out once for all of them: with the whole
+ * model on llama.cpp's devices they do not depend on how the weights are stored. Null where they do.
+ *
+ * @param request - with devices of known capacity; the scheme is given later.
+ */
+export function createFormatFits(request: Omit<EstimateRequest, "scheme">): FormatFits | null {
+  const { architecture, runtime, devices, hostMemory, extras } = request;
+  if (devices === undefined || extras !== undefined || runtime.kind !== "llama-cpp" || !isWhole(runtime.settings)) {
+    return null;
+  }
+  const { settings } = runtime;
+  const free = devices.map((device) => freeBytes(device) ?? 0);
+  const roomBytes = free.reduce((sum, bytes) => sum + Math.max(0, bytes), 0);
+  let isChecked = false;
+  let shell: Shell | undefined;
+  return {
+    isHopeless(scheme) {
+      if (!isChecked) {
+        runSettings(request, settings);
+        isChecked = true;
+      }
+      const { blocks, experts, output } = prepareModel(architecture, scheme).layout;
+      return settings.splitMode === "LAYER" && sum(blocks) + sum(experts) + output > roomBytes;
+    },
+    fitOf(scheme) {
+      shell ??= layOutShell(request, scheme, devices, settings);
+      const weights = placeWeights(prepareModel(architecture, scheme).layout, shell.placement, 0);
+      const fit = { totalBytes: 0, spareBytes: Number.POSITIVE_INFINITY, headroomBytes: Number.POSITIVE_INFINITY };
+      for (const [index, rest] of shell.restBytes.entries()) {
+        const total = rest + (weights.devices[index] ?? 0);
+        fit.totalBytes += total;
+        fit.spareBytes = Math.min(fit.spareBytes, (free[index] ?? 0) - total);
+        fit.headroomBytes = Math.min(fit.headroomBytes, (devices[index]?.capacityBytes ?? 0) - total);
+      }
+      if (hostMemory !== undefined) {
+        const onDevices = hostMemory.sharedWithDevices ? fit.totalBytes : 0;
+        const hostBytes = shell.hostRestBytes + weights.host;
+        fit.spareBytes = Math.min(fit.spareBytes, hostMemory.capacityBytes - onDevices - hostBytes);
+      }
+      return fit;
+    },
+  };
+}
+
+/** All layers on devices, and their routed experts with them. */
+function isWhole({ gpuLayers, cpuMoeLayers, kvOffload }: LlamaCppSettings): boolean {
+  return gpuLayers === undefined && cpuMoeLayers === 0 && kvOffload !== false;
+}
+
+/** What does not depend on the format: where layers go, and what is on each device and the host beside the weights. */
+interface Shell {
+  placement: ReturnType<typeof placeLayers>;
+  restBytes: number[];
+  hostRestBytes: number;
+}
+
+function layOutShell(
+  request: Omit<EstimateRequest, "scheme">,
+  scheme: QuantScheme,
+  devices: readonly Device[],
+  settings: LlamaCppSettings,
+): Shell {
+  const memory: MemoryEstimate = estimate({ ...request, scheme });
+  return {
+    placement: placeLayers({
+      blockCount: countBlocks(request.architecture),
+      shares: deviceShares(devices, settings),
+    }),
+    restBytes: memory.devices.map(({ total, weights }) => total - weights),
+    hostRestBytes: memory.host.total - memory.host.weights,
+  };
+}
+
+function sum(values: readonly number[]): number {
+  let total = 0;
+  for (const value of values) {
+    total += value;
+  }
+  return total;
+}
