@@ -1,7 +1,8 @@
 import { estimate } from "../estimate.js";
 import type { Device, EstimateRequest, LlamaCppSettings, MemoryEstimate } from "../estimate.types.js";
+import { onceFor } from "../once-for.js";
 import { placeLayers } from "../placement/place-layers.js";
-import { countBlocks, placeWeights } from "../placement/place-weights.js";
+import { countBlocks, placeWeights, type WeightLayout } from "../placement/place-weights.js";
 import { prepareModel } from "../prepared-model.js";
 import type { QuantScheme } from "../quantization/scheme.js";
 import { deviceShares, runSettings } from "../runtimes/llama-cpp/run-settings.js";
@@ -50,12 +51,15 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
         runSettings(request, settings);
         isChecked = true;
       }
-      const { blocks, experts, output } = prepareModel(architecture, scheme).layout;
-      return settings.splitMode === "LAYER" && sum(blocks) + sum(experts) + output > roomBytes;
+      return settings.splitMode === "LAYER" && deviceBytes(prepareModel(architecture, scheme).layout) > roomBytes;
     },
     fitOf(scheme) {
       shell ??= layOutShell(request, scheme, devices, settings);
-      const weights = placeWeights(prepareModel(architecture, scheme).layout, shell.placement, 0);
+      const { layout } = prepareModel(architecture, scheme);
+      const weights =
+        devices.length === 1
+          ? { devices: [deviceBytes(layout)], host: layout.input }
+          : placeWeights(layout, shell.placement, 0);
       const fit = { totalBytes: 0, spareBytes: Number.POSITIVE_INFINITY, headroomBytes: Number.POSITIVE_INFINITY };
       for (const [index, rest] of shell.restBytes.entries()) {
         const total = rest + (weights.devices[index] ?? 0);
@@ -102,10 +106,12 @@ function layOutShell(
   };
 }
 
-function sum(values: readonly number[]): number {
-  let total = 0;
-  for (const value of values) {
-    total += value;
+/** Weights that go to devices, wherever they are there: all but the tables read by token id. */
+const deviceBytes = onceFor((layout: WeightLayout) => {
+  const { blocks, experts, output, tiedOutput } = layout;
+  let bytes = output + tiedOutput;
+  for (let block = 0; block < blocks.length; block += 1) {
+    bytes += (blocks[block] ?? 0) + (experts[block] ?? 0);
   }
-  return total;
-}
+  return bytes;
+});

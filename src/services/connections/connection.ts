@@ -63,11 +63,24 @@ export function paginate<Item>(items: readonly Item[], order: Order<Item>, page:
   return paginateSorted(sortItems(items, order), order, page);
 }
 
-/** Items in their order. */
-export function sortItems<Item>(items: readonly Item[], order: Order<Item>): Item[] {
-  const sorted = items.map((item) => ({ item, position: positionOf(item, order) }));
-  sorted.sort((a, b) => comparePositions(a.position, b.position, order));
-  return sorted.map(({ item }) => item);
+/** Items in their order. Each key is read once an item, ids only where all keys are equal. */
+export function sortItems<Item>(items: readonly Item[], { keys, idOf }: Order<Item>): Item[] {
+  const columns = keys.map(({ direction, read }) => ({ direction, values: items.map((item) => read(item)) }));
+  const ids = new Map<number, string>();
+  const idAt = (index: number): string => {
+    const id = ids.get(index) ?? idOf(items[index] as Item);
+    ids.set(index, id);
+    return id;
+  };
+  const order = Array.from(items.keys());
+  order.sort((a, b) => {
+    for (const { direction, values } of columns) {
+      const difference = compareValues(values[a] as SortValue, values[b] as SortValue, direction);
+      if (difference !== 0) return difference;
+    }
+    return comparePlain(idAt(a), idAt(b));
+  });
+  return order.map((index) => items[index] as Item);
 }
 
 /**

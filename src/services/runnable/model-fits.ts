@@ -5,6 +5,7 @@ import { estimateBestPlan } from "../../estimator/fit/best-plan.js";
 import { createFormatFits, type FormatFit, type FormatFits } from "../../estimator/fit/format-fits.js";
 import type { DeviceLinks } from "../../estimator/placement/device-links.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
+import { unlessRefused } from "../estimation/best-format.js";
 import type { Hardware } from "../estimation/devices.js";
 import { headroomOf } from "../estimation/hardware-fits.js";
 import { linksOf } from "../estimation/hardware-sets.js";
@@ -55,8 +56,8 @@ const MODELS_KEPT = 2_000;
 export interface SetupFits {
   setup: Setup;
   of(model: ModelRow, context: number): ModelFits;
-  /** One format of a model, whether it fits or not; null where the runtime refuses it. */
-  measure(model: ModelRow, quantFormat: QuantFormatRow, context: number): Candidate | null;
+  /** Of formats that a model is too large in, the one that misses by least; null where the runtime refuses all. */
+  nearest(model: ModelRow, formats: readonly QuantFormatRow[], context: number): Candidate | null;
   /** What an estimate of the candidate starts from, split over the devices as it fits. */
   resolve(candidate: Candidate): ResolvedRequest;
 }
@@ -78,21 +79,20 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
     return { ...setup.settings, architecture, contextTokens, devices, ...(hostMemory && { hostMemory }) };
   }
 
-  /** Of what fits all the figures, of what does not only that. */
-  function fitOf(fits: FormatFits | null, model: ModelRow, format: QuantFormatRow, context: number): FormatFit | null {
-    if (fits === null) {
-      const memory = estimateBestPlan(resolve(model, format, context).request, links);
-      return {
-        totalBytes: memory.total,
-        headroomBytes: headroomOf(memory),
-        spareBytes: Math.min(
-          memory.spareBytes ?? Number.NEGATIVE_INFINITY,
-          memory.spareHostBytes ?? Number.POSITIVE_INFINITY,
-        ),
-      };
+  function measure(fits: FormatFits | null, model: ModelRow, format: QuantFormatRow, context: number): Candidate {
+    if (fits !== null) {
+      const { scheme } = storageOfFormat(format, model, catalogue);
+      return describeCandidate(model, format, context, fits.fitOf(scheme));
     }
-    const { scheme } = storageOfFormat(format, model, catalogue);
-    return fits.isHopeless(scheme) ? null : fits.fitOf(scheme);
+    const memory = estimateBestPlan(resolve(model, format, context).request, links);
+    return describeCandidate(model, format, context, {
+      totalBytes: memory.total,
+      headroomBytes: headroomOf(memory),
+      spareBytes: Math.min(
+        memory.spareBytes ?? Number.NEGATIVE_INFINITY,
+        memory.spareHostBytes ?? Number.POSITIVE_INFINITY,
+      ),
+    });
   }
 
   function compute(model: ModelRow, context: number): ModelFits {
@@ -102,9 +102,10 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
     let refusal: Refusal | null = null;
     for (const format of setup.formats) {
       try {
-        const fit = fitOf(fits, model, format, context);
-        if (fit === null || fit.spareBytes < 0) tooLarge.push(format);
-        else candidates.push(describeCandidate(model, format, context, fit));
+        const isHopeless = fits?.isHopeless(storageOfFormat(format, model, catalogue).scheme) === true;
+        const candidate = isHopeless ? null : measure(fits, model, format, context);
+        if (candidate === null || candidate.shortBy > 0) tooLarge.push(format);
+        else candidates.push(candidate);
       } catch (error) {
         if (!isRefusal(error)) throw error;
         refusal ??= error;
@@ -125,16 +126,14 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
       }
       return fits;
     },
-    measure(model, quantFormat, context) {
-      try {
-        const { scheme } = storageOfFormat(quantFormat, model, catalogue);
-        const fit =
-          createFormatFits(requestFor(model, context))?.fitOf(scheme) ?? fitOf(null, model, quantFormat, context);
-        return fit === null ? null : describeCandidate(model, quantFormat, context, fit);
-      } catch (error) {
-        if (isRefusal(error)) return null;
-        throw error;
+    nearest(model, formats, context) {
+      const fits = createFormatFits(requestFor(model, context));
+      let least: Candidate | null = null;
+      for (const format of formats) {
+        const candidate = unlessRefused(() => measure(fits, model, format, context));
+        if (candidate !== null && (least === null || candidate.shortBy < least.shortBy)) least = candidate;
       }
+      return least;
     },
     resolve({ model, quantFormat, context }) {
       const resolved = resolve(model, quantFormat, context);

@@ -13,7 +13,7 @@ import type { EstimateModel, EstimationService, ParallelPlanModel } from "../est
 import { keepRecent } from "../kept.js";
 import { compileConditions, type RunnableConditions } from "./conditions.js";
 import { describeMiss, explainEmpty, obstacleOf } from "./explain-empty.js";
-import { type Candidate, createSetupFits, type Refusal, type SetupFits } from "./model-fits.js";
+import { createSetupFits, type Refusal, type SetupFits } from "./model-fits.js";
 import { orderOf, type RunnableRow } from "./orders.js";
 import { inTurns } from "./turns.js";
 import type {
@@ -26,7 +26,7 @@ import type {
 } from "./types.js";
 
 /** The defaults of the schema. */
-const DEFAULT_SETTINGS: RunnableSettings = { context: 8192, shortContext: "LEAVE_OUT", sequences: 1 };
+export const DEFAULT_SETTINGS: RunnableSettings = { context: 8192, shortContext: "LEAVE_OUT", sequences: 1 };
 const NO_FILTER: RunnableFilter = { bestFormatOnly: false };
 
 /** Hardware with its settings whose fits are kept, a few megabytes each. */
@@ -209,19 +209,12 @@ async function collect(
     tooTight,
     get misses() {
       misses ??= tooLarge
-        .flatMap(({ model, context, formats: large }) => nearestOf(model, context, large, fits) ?? [])
+        .flatMap(({ model, context, formats: large }) => fits.nearest(model, large, context) ?? [])
         .sort((a, b) => a.shortBy - b.shortBy || (a.model.slug < b.model.slug ? -1 : 1));
       return misses;
     },
     refusal: isRefused ? refusal : null,
   };
-}
-
-/** Of formats that are too large, the one that misses by least. */
-function nearestOf(model: ModelRow, context: number, formats: readonly QuantFormatRow[], fits: SetupFits) {
-  return formats
-    .flatMap((format) => fits.measure(model, format, context) ?? [])
-    .reduce<Candidate | null>((least, miss) => (least === null || miss.shortBy < least.shortBy ? miss : least), null);
 }
 
 /** A model with the context it is looked at with; null where it is left out. */
