@@ -1,6 +1,6 @@
 import { estimate } from "../estimate.js";
 import type { Device, EstimateRequest, LlamaCppSettings, MemoryEstimate } from "../estimate.types.js";
-import { onceFor } from "../once-for.js";
+import { onceFor, onceOnly } from "../once-for.js";
 import { placeLayers } from "../placement/place-layers.js";
 import { countBlocks, placeWeights, type WeightLayout } from "../placement/place-weights.js";
 import { prepareModel } from "../prepared-model.js";
@@ -21,12 +21,12 @@ export interface FormatFit {
 /** One model at one context, in any format. */
 export interface FormatFits {
   /**
-   * True where the weights alone are more than the devices hold; says so without laying anything out.
-   * @throws EstimateError for settings that make no sense, QuantizationError for a format that the model does not take
+   * Null where the weights alone are more than the devices hold, which says so without laying anything out.
+   * @throws EstimateError and QuantizationError as `estimate` does
    */
-  isHopeless(scheme: QuantScheme): boolean;
-  /** @throws EstimateError and QuantizationError as `estimate` does */
-  fitOf(scheme: QuantScheme): FormatFit;
+  fitOf(scheme: QuantScheme): FormatFit | null;
+  /** The same, laid out also where it is hopeless. */
+  measure(scheme: QuantScheme): FormatFit;
 }
 
 /**
@@ -43,37 +43,39 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
   const { settings } = runtime;
   const free = devices.map((device) => freeBytes(device) ?? 0);
   const roomBytes = free.reduce((sum, bytes) => sum + Math.max(0, bytes), 0);
-  let isChecked = false;
+  const isSplit = settings.splitMode === "LAYER";
+  const check = onceOnly(() => runSettings(request, settings));
   let shell: Shell | undefined;
+
+  function measure(scheme: QuantScheme): FormatFit {
+    shell ??= layOutShell(request, scheme, devices, settings);
+    const { layout } = prepareModel(architecture, scheme);
+    const weights =
+      devices.length === 1
+        ? { devices: [deviceBytes(layout)], host: layout.input }
+        : placeWeights(layout, shell.placement, 0);
+    const fit = { totalBytes: 0, spareBytes: Number.POSITIVE_INFINITY, headroomBytes: Number.POSITIVE_INFINITY };
+    for (let index = 0; index < devices.length; index += 1) {
+      const total = (shell.restBytes[index] ?? 0) + (weights.devices[index] ?? 0);
+      fit.totalBytes += total;
+      fit.spareBytes = Math.min(fit.spareBytes, (free[index] ?? 0) - total);
+      fit.headroomBytes = Math.min(fit.headroomBytes, (devices[index]?.capacityBytes ?? 0) - total);
+    }
+    if (hostMemory !== undefined) {
+      const onDevices = hostMemory.sharedWithDevices ? fit.totalBytes : 0;
+      const hostBytes = shell.hostRestBytes + weights.host;
+      fit.spareBytes = Math.min(fit.spareBytes, hostMemory.capacityBytes - onDevices - hostBytes);
+    }
+    return fit;
+  }
+
   return {
-    isHopeless(scheme) {
-      if (!isChecked) {
-        runSettings(request, settings);
-        isChecked = true;
-      }
-      return settings.splitMode === "LAYER" && deviceBytes(prepareModel(architecture, scheme).layout) > roomBytes;
-    },
     fitOf(scheme) {
-      shell ??= layOutShell(request, scheme, devices, settings);
-      const { layout } = prepareModel(architecture, scheme);
-      const weights =
-        devices.length === 1
-          ? { devices: [deviceBytes(layout)], host: layout.input }
-          : placeWeights(layout, shell.placement, 0);
-      const fit = { totalBytes: 0, spareBytes: Number.POSITIVE_INFINITY, headroomBytes: Number.POSITIVE_INFINITY };
-      for (const [index, rest] of shell.restBytes.entries()) {
-        const total = rest + (weights.devices[index] ?? 0);
-        fit.totalBytes += total;
-        fit.spareBytes = Math.min(fit.spareBytes, (free[index] ?? 0) - total);
-        fit.headroomBytes = Math.min(fit.headroomBytes, (devices[index]?.capacityBytes ?? 0) - total);
-      }
-      if (hostMemory !== undefined) {
-        const onDevices = hostMemory.sharedWithDevices ? fit.totalBytes : 0;
-        const hostBytes = shell.hostRestBytes + weights.host;
-        fit.spareBytes = Math.min(fit.spareBytes, hostMemory.capacityBytes - onDevices - hostBytes);
-      }
-      return fit;
+      check();
+      const isHopeless = isSplit && deviceBytes(prepareModel(architecture, scheme).layout) > roomBytes;
+      return isHopeless ? null : measure(scheme);
     },
+    measure,
   };
 }
 

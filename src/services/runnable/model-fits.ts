@@ -1,5 +1,6 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { ModelRow, QuantFormatRow, RuntimeRow } from "../../data/rows.js";
+import type { Architecture } from "../../estimator/architecture/architecture.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { estimateBestPlan } from "../../estimator/fit/best-plan.js";
 import { createFormatFits, type FormatFit, type FormatFits } from "../../estimator/fit/format-fits.js";
@@ -11,6 +12,7 @@ import { headroomOf } from "../estimation/hardware-fits.js";
 import { linksOf } from "../estimation/hardware-sets.js";
 import type { ResolvedRequest, ResolvedSettings } from "../estimation/request.js";
 import { storageOfFormat } from "../estimation/storage.js";
+import { type Kept, keepRecent } from "../kept.js";
 import { sharedArchitecture } from "./shared-architecture.js";
 
 /** All that decides what fits beside the model and its context. */
@@ -52,6 +54,9 @@ export interface ModelFits {
 /** Most models, at one context each, whose fits are kept with one setup: a catalogue several times over. */
 const MODELS_KEPT = 2_000;
 
+/** Contexts at which what models described alike share is kept. */
+const CONTEXTS_KEPT = 4;
+
 /** How models of a catalogue stand to one setup; each is computed once. */
 export interface SetupFits {
   setup: Setup;
@@ -65,6 +70,7 @@ export interface SetupFits {
 /** Builds the search of one setup. Its devices must have known capacities. */
 export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
   const known = new Map<string, ModelFits>();
+  const shared = new WeakMap<Architecture, Kept<FormatFits | null>>();
   const links = linksBetween(setup.hardware, catalogue);
 
   function resolve(model: ModelRow, quantFormat: QuantFormatRow, contextTokens: number): ResolvedRequest {
@@ -79,11 +85,31 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
     return { ...setup.settings, architecture, contextTokens, devices, ...(hostMemory && { hostMemory }) };
   }
 
-  function measure(fits: FormatFits | null, model: ModelRow, format: QuantFormatRow, context: number): Candidate {
-    if (fits !== null) {
-      const { scheme } = storageOfFormat(format, model, catalogue);
-      return describeCandidate(model, format, context, fits.fitOf(scheme));
+  /** The fits of a description at a context, which models described alike share; null where formats share nothing. */
+  function formatFitsOf(model: ModelRow, context: number): FormatFits | null {
+    const request = requestFor(model, context);
+    let byContext = shared.get(request.architecture);
+    if (byContext === undefined) {
+      byContext = keepRecent(CONTEXTS_KEPT);
+      shared.set(request.architecture, byContext);
     }
+    return byContext.get(String(context), () => createFormatFits(request));
+  }
+
+  /** Null where the weights alone are too large. */
+  function tryFormat(fits: FormatFits | null, model: ModelRow, format: QuantFormatRow, context: number) {
+    if (fits === null) return estimateFormat(model, format, context);
+    const fit = fits.fitOf(storageOfFormat(format, model, catalogue).scheme);
+    return fit === null ? null : describeCandidate(model, format, context, fit);
+  }
+
+  function measure(fits: FormatFits | null, model: ModelRow, format: QuantFormatRow, context: number): Candidate {
+    if (fits === null) return estimateFormat(model, format, context);
+    const { scheme } = storageOfFormat(format, model, catalogue);
+    return describeCandidate(model, format, context, fits.measure(scheme));
+  }
+
+  function estimateFormat(model: ModelRow, format: QuantFormatRow, context: number): Candidate {
     const memory = estimateBestPlan(resolve(model, format, context).request, links);
     return describeCandidate(model, format, context, {
       totalBytes: memory.total,
@@ -96,14 +122,13 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
   }
 
   function compute(model: ModelRow, context: number): ModelFits {
-    const fits = createFormatFits(requestFor(model, context));
+    const fits = formatFitsOf(model, context);
     const candidates: Candidate[] = [];
     const tooLarge: QuantFormatRow[] = [];
     let refusal: Refusal | null = null;
     for (const format of setup.formats) {
       try {
-        const isHopeless = fits?.isHopeless(storageOfFormat(format, model, catalogue).scheme) === true;
-        const candidate = isHopeless ? null : measure(fits, model, format, context);
+        const candidate = tryFormat(fits, model, format, context);
         if (candidate === null || candidate.shortBy > 0) tooLarge.push(format);
         else candidates.push(candidate);
       } catch (error) {
@@ -127,7 +152,7 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
       return fits;
     },
     nearest(model, formats, context) {
-      const fits = createFormatFits(requestFor(model, context));
+      const fits = formatFitsOf(model, context);
       let least: Candidate | null = null;
       for (const format of formats) {
         const candidate = unlessRefused(() => measure(fits, model, format, context));
