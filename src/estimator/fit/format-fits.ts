@@ -47,7 +47,7 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
   const check = onceOnly(() => runSettings(request, settings));
   let shell: Shell | undefined;
 
-  function measure(scheme: QuantScheme): FormatFit {
+  const measure = (scheme: QuantScheme): FormatFit => {
     shell ??= layOutShell(request, scheme, devices, settings);
     const { layout } = prepareModel(architecture, scheme);
     const weights =
@@ -67,7 +67,7 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
       fit.spareBytes = Math.min(fit.spareBytes, hostMemory.capacityBytes - onDevices - hostBytes);
     }
     return fit;
-  }
+  };
 
   return {
     fitOf(scheme) {
