@@ -193,17 +193,23 @@ function answerReadiness({ response, catalogue, isDraining }: Exchange): void {
   else sendJson(response, 200, { status: "ready", catalogVersion: catalogue.current().version });
 }
 
+/** How often a browser asks again for a playground that is still being built. */
+const BUILD_POLL_SECONDS = 2;
+
 function sendPlaygroundPage(exchange: Exchange): void {
   const page = exchange.files.get(PLAYGROUND_PAGE);
   exchange.response.setHeader("content-security-policy", PAGE_POLICY);
-  if (page !== undefined) sendFile(exchange, page, "no-cache");
-  else
-    sendError(
-      exchange.response,
-      404,
-      "NOT_FOUND",
-      "The playground is not built yet; `npm start` does it beside the start, `npm run build` by itself.",
-    );
+  if (page !== undefined) {
+    sendFile(exchange, page, "no-cache");
+    return;
+  }
+  exchange.response.setHeader("refresh", String(BUILD_POLL_SECONDS));
+  sendError(
+    exchange.response,
+    404,
+    "NOT_FOUND",
+    "The playground is not built yet. `npm start` builds it as soon as the server listens, and this page then opens by itself; `npm run build` builds it ahead.",
+  );
 }
 
 function sendPlaygroundFile(exchange: Exchange): void {
