@@ -47,9 +47,8 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
   const check = onceOnly(() => runSettings(request, settings));
   let shell: Shell | undefined;
 
-  const measure = (scheme: QuantScheme): FormatFit => {
+  const measure = (scheme: QuantScheme, layout = prepareModel(architecture, scheme).layout): FormatFit => {
     shell ??= layOutShell(request, scheme, devices, settings);
-    const { layout } = prepareModel(architecture, scheme);
     const weights =
       devices.length === 1
         ? { devices: [deviceBytes(layout)], host: layout.input }
@@ -72,10 +71,10 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
   return {
     fitOf(scheme) {
       check();
-      const isHopeless = isSplit && deviceBytes(prepareModel(architecture, scheme).layout) > roomBytes;
-      return isHopeless ? null : measure(scheme);
+      const { layout } = prepareModel(architecture, scheme);
+      return isSplit && deviceBytes(layout) > roomBytes ? null : measure(scheme, layout);
     },
-    measure,
+    measure: (scheme) => measure(scheme),
   };
 }
 

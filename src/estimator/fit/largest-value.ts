@@ -6,9 +6,10 @@ const LINEAR_GUESSES = 6;
  * of the estimator, so the answer is exact: it fits, and one more does not.
  *
  * @param spareBytes - bytes left on the fullest device at a value; must not grow with it.
+ * @param least - a value to search from, where it is known that one as large fits.
  */
-export function largestFitting(spareBytes: (value: number) => number, most: number): number {
-  let low = 1;
+export function largestFitting(spareBytes: (value: number) => number, most: number, least = 1): number {
+  let low = least;
   let lowSpare = spareBytes(low);
   if (lowSpare < 0) {
     return 0;

@@ -1,9 +1,12 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { ModelRow, QuantFormatRow, RuntimeRow } from "../../data/rows.js";
 import type { Architecture } from "../../estimator/architecture/architecture.js";
+import { estimate } from "../../estimator/estimate.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { estimateBestPlan } from "../../estimator/fit/best-plan.js";
 import { createFormatFits, type FormatFit, type FormatFits } from "../../estimator/fit/format-fits.js";
+import { largestFitting } from "../../estimator/fit/largest-value.js";
+import { CELL_PADDING } from "../../estimator/kv-cache/cell-counts.js";
 import type { DeviceLinks } from "../../estimator/placement/device-links.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { unlessRefused } from "../estimation/best-format.js";
@@ -63,6 +66,8 @@ export interface SetupFits {
   of(model: ModelRow, context: number): ModelFits;
   /** Of formats that a model is too large in, the one that misses by least; null where the runtime refuses all. */
   nearest(model: ModelRow, formats: readonly QuantFormatRow[], context: number): Candidate | null;
+  /** Most tokens per sequence of a candidate that fits; `tooLong` is a context at which it does not. */
+  longestContext(candidate: Candidate, tooLong: number): number;
   /** What an estimate of the candidate starts from, split over the devices as it fits. */
   resolve(candidate: Candidate): ResolvedRequest;
 }
@@ -71,6 +76,8 @@ export interface SetupFits {
 export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
   const known = new Map<string, ModelFits>();
   const shared = new WeakMap<Architecture, Kept<FormatFits | null>>();
+  /** What was laid out in searches of the longest context: a few contexts for each format. */
+  const ladders = new WeakMap<Architecture, Map<number, FormatFits | null>>();
   const links = linksBetween(setup.hardware, catalogue);
 
   function resolve(model: ModelRow, quantFormat: QuantFormatRow, contextTokens: number): ResolvedRequest {
@@ -94,6 +101,27 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
       shared.set(request.architecture, byContext);
     }
     return byContext.get(String(context), () => createFormatFits(request));
+  }
+
+  function ladderOf(model: ModelRow): Map<number, FormatFits | null> {
+    const architecture = sharedArchitecture(model, catalogue);
+    let ladder = ladders.get(architecture);
+    if (ladder === undefined) {
+      ladder = new Map();
+      ladders.set(architecture, ladder);
+    }
+    return ladder;
+  }
+
+  /** The fits of a description at a context of a search. */
+  function ladderFits(model: ModelRow, context: number): FormatFits | null {
+    const ladder = ladderOf(model);
+    let fits = ladder.get(context);
+    if (fits === undefined) {
+      fits = createFormatFits(requestFor(model, context));
+      ladder.set(context, fits);
+    }
+    return fits;
   }
 
   /** Null where the weights alone are too large. */
@@ -159,6 +187,23 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
         if (candidate !== null && (least === null || candidate.shortBy < least.shortBy)) least = candidate;
       }
       return least;
+    },
+    longestContext({ model, quantFormat, context }, tooLong) {
+      const { scheme } = storageOfFormat(quantFormat, model, catalogue);
+      const fitsAt = (cells: number) => ladderFits(model, cells * CELL_PADDING);
+      const least = Math.max(1, Math.floor(context / CELL_PADDING));
+      const first = fitsAt(least);
+      if (first === null) return estimate(resolve(model, quantFormat, context).request).maxContextTokens ?? 0;
+      // Contexts that were looked at for other formats of the model close in on the one looked for.
+      const bounds = { low: least, high: Math.ceil(tooLong / CELL_PADDING) };
+      const spareAt = (cells: number) => fitsAt(cells)?.measure(scheme).spareBytes ?? Number.NEGATIVE_INFINITY;
+      for (const tokens of ladderOf(model).keys()) {
+        const cells = tokens / CELL_PADDING;
+        if (cells <= bounds.low || cells >= bounds.high) continue;
+        if (spareAt(cells) >= 0) bounds.low = cells;
+        else bounds.high = cells;
+      }
+      return CELL_PADDING * largestFitting(spareAt, bounds.high, bounds.low);
     },
     resolve({ model, quantFormat, context }) {
       const resolved = resolve(model, quantFormat, context);

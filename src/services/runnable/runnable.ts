@@ -1,7 +1,6 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { ModelRow, QuantFormatRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
-import { estimate } from "../../estimator/estimate.js";
 import { EstimateError, type EstimateErrorCode } from "../../estimator/estimate-error.js";
 import { BYTES_PER_GIB } from "../catalogue/list-fields.js";
 import { checkPage, MAX_PAGE_SIZE, paginateSorted, sortItems } from "../connections/connection.js";
@@ -237,7 +236,7 @@ function fitsAt({ model, quantFormat }: RunnableRow, context: number, fits: Setu
 function measureContext(row: RunnableRow, fits: SetupFits): void {
   row.usableContext ??= fitsAt(row, row.model.contextLength, fits)
     ? row.model.contextLength
-    : (estimate(fits.resolve(row).request).maxContextTokens ?? 0);
+    : fits.longestContext(row, row.model.contextLength);
 }
 
 function blame(error: EstimateError, settings: RunnableSettings): BadUserInputError {
