@@ -7,11 +7,13 @@ import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { findRow, measurementsOfRuntime, requireRow } from "../catalogue/relations.js";
 import { classifyAttention } from "../catalogue/rules/model-columns.js";
 import { describeDevice } from "../estimation/devices.js";
+import { compareSpeed } from "./compare-speed.js";
 import { readLlamaCpp } from "./read-llama-cpp.js";
 import { readLocal } from "./read-local.js";
 import { readServing } from "./read-serving.js";
-import { errorStatistics, quantile } from "./statistics.js";
-import type { Comparison, MeasuredRun, Reading, Unreadable } from "./types.js";
+import { type SpeedInterval, speedInterval } from "./speed-interval.js";
+import { errorStatistics, quantile, wideningOf } from "./statistics.js";
+import type { Comparison, MeasuredRun, Reading, SpeedComponent, Unreadable } from "./types.js";
 
 /** A measurement beside the estimate of the same run. */
 export interface Evidence {
@@ -42,13 +44,15 @@ export interface Interval {
 /** Measurements of one catalogue version, compared with the estimator on first use and kept. */
 export interface EvidenceService {
   of(measurement: MeasurementRow): Evidence;
-  /** Every measurement of memory that matches. */
+  /** Every measurement of memory or speed that matches. */
   all(matches?: (measurement: MeasurementRow) => boolean): readonly Evidence[];
   /**
    * The interval around a total, from the nearest evidence there is: the same runtime and kind of attention, else the
    * same runtime. A measurement named by `except` does not vouch for itself.
    */
   intervalOf(total: number, runtime: RuntimeRow, attention: AttentionKind, except?: MeasurementRow): Interval;
+  /** The factors around a rate, from the nearest evidence of the component; see `speedInterval`. */
+  speedIntervalOf(component: SpeedComponent, runtime: RuntimeRow, gpu: GpuRow, except?: MeasurementRow): SpeedInterval;
 }
 
 type Reader = (run: MeasuredRun, catalogue: Catalogue) => Reading | Unreadable;
@@ -102,10 +106,24 @@ export function createEvidenceService(catalogue: Catalogue): EvidenceService {
     return ofKind.length >= FEWEST_OF_A_KIND ? ofKind : totals(ofRuntime);
   }
 
+  let ofSpeed: readonly Evidence[] | undefined;
+  const intervals = new Map<string, SpeedInterval>();
+
   return {
     of,
     all: (matches = () => true) =>
-      catalogue.measurements.rows.filter((measurement) => isOfMemory(measurement) && matches(measurement)).map(of),
+      catalogue.measurements.rows.filter((measurement) => isCompared(measurement) && matches(measurement)).map(of),
+    speedIntervalOf(component, runtime, gpu, except) {
+      ofSpeed ??= catalogue.measurements.rows.filter(isOfSpeed).map(of);
+      const others = except === undefined ? ofSpeed : ofSpeed.filter(({ measurement }) => measurement.id !== except.id);
+      const key = `${component} ${runtime.id} ${gpu.id} ${except?.id ?? ""}`;
+      let interval = intervals.get(key);
+      if (interval === undefined) {
+        interval = speedInterval(others, { runtime, gpu }, component);
+        intervals.set(key, interval);
+      }
+      return interval;
+    },
     intervalOf(total, runtime, attention, except) {
       const errors = errorsNear(runtime, attention, except).sort((left, right) => left - right);
       if (errors.length === 0) return { measurements: 0, medianError: null, p95Error: null, low: total, high: total };
@@ -123,19 +141,16 @@ export function createEvidenceService(catalogue: Catalogue): EvidenceService {
   };
 }
 
-/**
- * How much further the next error may reach than those of a sample of this size: the prediction interval's
- * sqrt(1 + 1/n) x t / z at 97.5%, with t of n - 1 degrees of freedom by its expansion z + (z^3 + z) / (4 (n - 1))
- * (Abramowitz and Stegun, 26.7.5).
- */
-function wideningOf(count: number): number {
-  const z = 1.96;
-  const t = z + (z ** 3 + z) / (4 * Math.max(1, count - 1));
-  return (Math.sqrt(1 + 1 / count) * t) / z;
-}
-
 function isOfMemory({ kind, archivedAt }: MeasurementRow): boolean {
   return archivedAt === null && (kind === "LLAMA_CPP_MEMORY" || kind === "SERVING_MEMORY");
+}
+
+function isOfSpeed({ kind, archivedAt }: MeasurementRow): boolean {
+  return archivedAt === null && kind === "SPEED";
+}
+
+function isCompared(measurement: MeasurementRow): boolean {
+  return isOfMemory(measurement) || isOfSpeed(measurement);
 }
 
 function totals(evidence: readonly Evidence[]): number[] {
@@ -153,32 +168,38 @@ function compare(measurement: MeasurementRow, catalogue: Catalogue): Evidence {
     return { measurement, runtime, attention, gpu, run: null, comparisons: [], reason };
   };
   const read = READERS[runtime.slug];
-  if (measurement.kind === "SPEED" || measurement.kind === "FINE_TUNING_MEMORY") {
-    return nothing("Only memory of inference is estimated.");
-  }
+  if (measurement.kind === "FINE_TUNING_MEMORY") return nothing("Only memory and speed of inference are estimated.");
   if (read === undefined) return nothing(`${runtime.name} is not estimated.`);
   if (model === null) return nothing(NO_MODEL);
-  const reading = read(
-    {
-      measurement,
-      model,
-      runtime,
-      quantFormat: findRow(catalogue.quantFormats, measurement.quantFormatId),
-      device: gpu === null ? UNKNOWN_DEVICE : describeDevice(gpu, runtime),
-    },
-    catalogue,
-  );
-  if ("reason" in reading) return nothing(reading.reason);
+  const measuredRun: MeasuredRun = {
+    measurement,
+    model,
+    runtime,
+    quantFormat: findRow(catalogue.quantFormats, measurement.quantFormatId),
+    device: gpu === null ? UNKNOWN_DEVICE : describeDevice(gpu, runtime),
+  };
   try {
+    if (measurement.kind === "SPEED") {
+      const compared = compareSpeed(measuredRun, gpu, catalogue);
+      if ("reason" in compared) return nothing(compared.reason);
+      const { comparisons, ...run } = compared;
+      return { measurement, runtime, attention, gpu, run, comparisons, reason: reasonOf(comparisons) };
+    }
+    const reading = read(measuredRun, catalogue);
+    if ("reason" in reading) return nothing(reading.reason);
     const estimate = estimateMemory(reading.request);
     const comparisons = reading.figures.flatMap(({ component, measured, estimated }): Comparison[] => {
       const figure = estimated(estimate);
       return figure === null ? [] : [{ component, measured, estimated: figure, error: figure / measured - 1 }];
     });
-    const reason = comparisons.length > 0 ? null : "It tells no figure that an estimate has.";
-    return { measurement, runtime, attention, gpu, run: { request: reading.request, estimate }, comparisons, reason };
+    const run = { request: reading.request, estimate };
+    return { measurement, runtime, attention, gpu, run, comparisons, reason: reasonOf(comparisons) };
   } catch (error) {
     if (error instanceof EstimateError || error instanceof QuantizationError) return nothing(error.message);
     throw error;
   }
+}
+
+function reasonOf(comparisons: readonly Comparison[]): string | null {
+  return comparisons.length > 0 ? null : "It tells no figure that an estimate has.";
 }

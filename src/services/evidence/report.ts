@@ -89,9 +89,12 @@ function countReasons(evidence: readonly Evidence[]): { reason: string; count: n
   return [...counts].map(([reason, count]) => ({ reason, count })).sort((left, right) => right.count - left.count);
 }
 
-/** The error of a measurement's total; of the largest part compared where no total was measured. */
+/**
+ * The error of a measurement's total; of the largest part compared where no total was measured. Of speed, decoding comes
+ * first.
+ */
 export function mainError({ comparisons }: Evidence): number | null {
-  const total = comparisons.find(({ component }) => component === "TOTAL");
+  const total = comparisons.find(({ component }) => component === "TOTAL" || component === "DECODE_SPEED");
   const sizes = comparisons.filter(({ component }) => component !== "KV_TOKENS");
   const largest = sizes.toSorted((left, right) => right.measured - left.measured)[0];
   return (total ?? largest ?? comparisons[0])?.error ?? null;

@@ -27,3 +27,14 @@ export function quantile(ascending: readonly number[], share: number): number {
   const above = ascending[Math.ceil(position)] ?? below;
   return below + (above - below) * (position - Math.floor(position));
 }
+
+/**
+ * How much further the next error may reach than those of a sample of this size: the prediction interval's
+ * sqrt(1 + 1/n) x t / z at 97.5%, with t of n - 1 degrees of freedom by its expansion z + (z^3 + z) / (4 (n - 1))
+ * (Abramowitz and Stegun, 26.7.5).
+ */
+export function wideningOf(count: number): number {
+  const z = 1.96;
+  const t = z + (z ** 3 + z) / (4 * Math.max(1, count - 1));
+  return (Math.sqrt(1 + 1 / count) * t) / z;
+}

@@ -1,0 +1,54 @@
+import type { GpuRow, RuntimeRow } from "../../data/rows.js";
+import { readSpeedConstants } from "../../estimator/speed/read-speed-constants.js";
+import type { SpeedCard, SpeedConstants } from "../../estimator/speed/speed.types.js";
+
+/** GB/s of one lane in one direction by PCIe generation, encoding taken off (PCI-SIG, 8 to 64 GT/s). */
+const LANE_GB_PER_SECOND: Readonly<Record<string, number>> = { "3.0": 0.985, "4.0": 1.969, "5.0": 3.938, "6.0": 7.563 };
+
+const cards = new WeakMap<GpuRow, SpeedCard>();
+
+/** A card as the estimate of speed sees it; the same object each time. */
+export function describeSpeedCard(gpu: GpuRow): SpeedCard {
+  let card = cards.get(gpu);
+  if (card === undefined) {
+    card = {
+      name: gpu.slug,
+      vendor: gpu.vendor,
+      architecture: gpu.architecture,
+      gpuClass: gpu.gpuClass,
+      memoryType: gpu.memoryType,
+      bandwidthGbPerSecond: gpu.bandwidthGbPerSecond,
+      fp16Tflops: gpu.fp16Tflops,
+      fp32Tflops: gpu.fp32Tflops,
+      fp8Tflops: gpu.fp8Tflops,
+      fp4Tflops: gpu.fp4Tflops,
+      linkGbPerSecond: gpu.interconnectGbPerSecond,
+      pcieGbPerSecond: pcieGbPerSecond(gpu.pcie),
+    };
+    cards.set(gpu, card);
+  }
+  return card;
+}
+
+/** "4.0 x16" as GB/s in one direction; null for other links. */
+function pcieGbPerSecond(pcie: string | null): number | null {
+  const [, generation, lanes] = /^(\d\.0) x(\d+)$/.exec(pcie ?? "") ?? [];
+  const lane = generation === undefined ? undefined : LANE_GB_PER_SECOND[generation];
+  return lane === undefined ? null : lane * Number(lanes);
+}
+
+const constantsOf = new WeakMap<RuntimeRow, { speed: SpeedConstants | null }>();
+
+/**
+ * How fast a runtime is, from its row; null where the row does not say.
+ *
+ * @throws EstimateError for constants that make no sense
+ */
+export function speedConstants(runtime: RuntimeRow): SpeedConstants | null {
+  let known = constantsOf.get(runtime);
+  if (known === undefined) {
+    known = { speed: readSpeedConstants(runtime.name, runtime.constants) };
+    constantsOf.set(runtime, known);
+  }
+  return known.speed;
+}
