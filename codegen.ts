@@ -39,6 +39,7 @@ const config: CodegenConfig = {
           EstimateFailure: `${estimation}#EstimateFailureModel`,
           AccuracyReport: "../services/evidence/report.js#AccuracyReportModel",
           AccuracyGroup: "../services/evidence/report.js#AccuracyGroupModel",
+          SpeedEstimate: "../services/estimation/speed.js#SpeedModel",
           HardwareFit: `${estimation}#HardwareFitModel`,
           HardwareFitConnection: "../services/catalogue/lists/hardware.js#HardwareConnection",
           HardwareMiss: "../services/estimation/hardware-selection.js#HardwareMissModel",

@@ -21,7 +21,7 @@ const report = reportAccuracy(evidence);
 const groups = recordGroups(report);
 
 console.log(tableText(report.byRuntime));
-console.log(`${report.compared} of ${report.measurements} measurements of memory compared.`);
+console.log(`${report.compared} of ${report.measurements} measurements of memory and speed compared.`);
 
 if (process.argv.includes("--check")) {
   const recorded = JSON.parse(readFileSync(RECORD, "utf8")) as RecordedGroup[];

@@ -1,5 +1,6 @@
 import type { Evidence } from "../../src/services/evidence/evidence.js";
 import type { AccuracyGroupModel, AccuracyReportModel } from "../../src/services/evidence/report.js";
+import { type AccuracyComponent, SPEED_COMPONENTS } from "../../src/services/evidence/types.js";
 
 /** Worst cases listed by name. */
 const WORST_LISTED = 25;
@@ -42,9 +43,10 @@ export function describeReport(report: AccuracyReportModel, evidence: readonly E
     "an estimate (`Estimate.accuracy`) comes from the totals below, a measurement never vouching for itself.",
     "",
     "An error is estimated / measured - 1: above zero the estimate is too high. Bias is the median with its sign, median and",
-    "95% are of the sizes. WEIGHTS, KV_POOL, COMPUTE and TOTAL of serving engines are of one device.",
+    "95% are of the sizes. WEIGHTS, KV_POOL, COMPUTE and TOTAL of serving engines are of one device. DECODE_SPEED, PREFILL_SPEED",
+    "and REQUEST_SPEED (prompt and answer together) are tokens per second.",
     "",
-    `${report.compared} of ${report.measurements} measurements of memory could be compared.`,
+    `${report.compared} of ${report.measurements} measurements of memory and speed could be compared.`,
     "",
     "![estimated against measured](accuracy.svg)",
     "",
@@ -60,7 +62,13 @@ export function describeReport(report: AccuracyReportModel, evidence: readonly E
     "",
     "| measurement | runtime | version | model | format | of | error |",
     "| --- | --- | --- | --- | --- | --- | --- |",
-    ...worstCases(evidence),
+    ...worstCases(evidence, (component) => !isSpeed(component)),
+    "",
+    "## Worst cases of speed",
+    "",
+    "| measurement | runtime | version | model | format | of | error |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+    ...worstCases(evidence, isSpeed),
     "",
     "## Not compared",
     "",
@@ -74,6 +82,14 @@ export function describeReport(report: AccuracyReportModel, evidence: readonly E
     "  2026 build, and logs of other builds differ: graphs change from month to month.",
     "- vLLM's, SGLang's and TensorRT-LLM's activation peaks, CUDA graphs and communication buffers are constants of a version",
     "  fitted to such logs, some of them the ones below; weights, tokens per byte and page sizes are rules.",
+    "- Speed is physics (bytes over bandwidth, operations over peak) with shares and launch times per engine, storage and",
+    "  family of cards that `npm run fit-speed` fits to the figures below: llama.cpp's to llama-bench tables of May 2024, later",
+    "  builds read prompts faster; vLLM's mostly to version 0.6.3 on one card; SGLang's to one card. With a whole model left",
+    "  out of the fit the median error grows to",
+    "  10.5% (Transformers), 6.9% (vLLM), 6.3% (SGLang) and 18.5% (MLX) for decoding, with a whole card to 5.0% (llama.cpp),",
+    "  13.4% (MLX) and about 50% where that leaves none of its kind (vLLM, Transformers).",
+    "- Some tables contradict themselves: F16 prefill on A100 SXM and L40S is a tenth of what the same table says of their",
+    "  like, GPTQ mixtures in SGLang ran without fused kernels.",
     "- ExLlama's total includes a constant of the process fitted to the same few figures.",
     "",
   ].join("\n");
@@ -87,10 +103,16 @@ function markdownTable(groups: readonly AccuracyGroupModel[]): string {
   ].join("\n");
 }
 
-function worstCases(evidence: readonly Evidence[]): string[] {
+function isSpeed(component: AccuracyComponent): boolean {
+  return (SPEED_COMPONENTS as readonly string[]).includes(component);
+}
+
+function worstCases(evidence: readonly Evidence[], isListed: (component: AccuracyComponent) => boolean): string[] {
   return evidence
     .flatMap(({ measurement, runtime, comparisons }) =>
-      comparisons.map((comparison) => ({ measurement, runtime, comparison })),
+      comparisons
+        .filter(({ component }) => isListed(component))
+        .map((comparison) => ({ measurement, runtime, comparison })),
     )
     .sort((left, right) => Math.abs(right.comparison.error) - Math.abs(left.comparison.error))
     .slice(0, WORST_LISTED)

@@ -12,18 +12,22 @@ function amount(path: string, prior: number, spread = 0.7): Parameter {
   return { path, prior, spread, low: prior / 100, high: prior * 100 };
 }
 
+/** Refreshes and turnarounds take the rest of a memory's data sheet. */
+const MOST_BANDWIDTH = 0.95;
+
 /** What is fitted of each engine; everything else in its `speed` constants is taken as it stands in the seed. */
 export const PARAMETERS: Readonly<Record<string, readonly Parameter[]>> = {
   "llama-cpp": [
     amount("operationUs", 6),
-    share("storage.half.bandwidth", 0.85),
-    share("storage.fourBit.bandwidth", 0.8),
+    { ...share("storage.half.bandwidth", 0.85, 0.1), high: MOST_BANDWIDTH },
+    { ...share("storage.fourBit.bandwidth", 0.85, 0.1), high: MOST_BANDWIDTH },
     { ...share("storage.half.compute", 0.6), high: 3 },
     { ...share("storage.fourBit.compute", 0.6), high: 3 },
     share("cacheBandwidth", 0.4),
     amount("scoreBytes", 20),
     amount("activationPasses", 4),
     amount("handoverUs", 200),
+    factor("families.NVIDIA GeForce.bandwidth", 0.1),
     factor("families.NVIDIA GeForce.compute"),
     factor("families.NVIDIA HBM.bandwidth"),
     factor("families.NVIDIA HBM.compute"),

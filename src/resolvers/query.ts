@@ -16,8 +16,8 @@ import type { QueryResolvers } from "./types.generated.js";
 
 export const Query: QueryResolvers = {
   estimate: (_, { input }, { services }) => services.estimation.estimate(input, ["input"]),
-  hardware: (_, { input, ...args }, { catalogue, services: { estimation } }) =>
-    listHardware(estimation, estimation.estimate(input, ["input"]), args, catalogue),
+  hardware: (_, { input, ...args }, { catalogue, services }) =>
+    listHardware(services, services.estimation.estimate(input, ["input"]), args, catalogue),
   estimates: (_, { inputs }, { services }) => estimateEach(services.estimation, inputs, ["inputs"]),
 
   model: (_, { slug }, { catalogue }) => catalogue.models.bySlug.get(slug) ?? null,

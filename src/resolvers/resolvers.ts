@@ -1,7 +1,7 @@
 import { ByteSize } from "./byte-size.js";
 import { Estimate, EstimateOutcome } from "./estimate.js";
 import { Gpu } from "./gpu.js";
-import { HardwareFitConnection } from "./hardware.js";
+import { HardwareFit, HardwareFitConnection } from "./hardware.js";
 import { KvCacheType } from "./kv-cache-type.js";
 import { Measurement } from "./measurement.js";
 import { Model } from "./model.js";
@@ -23,6 +23,7 @@ export const resolvers: Resolvers = {
   Estimate,
   EstimateOutcome,
   Gpu,
+  HardwareFit,
   HardwareFitConnection,
   JSON: JsonValue,
   KvCacheType,

@@ -9,8 +9,8 @@ export const Scenario: ScenarioResolvers = {
   model: (scenario, _, { catalogue }) => requireRow(catalogue.models, scenario.modelId),
   quantFormat: (scenario, _, { catalogue }) => requireRow(catalogue.quantFormats, scenario.quantFormatId),
   estimate: (scenario, _, { services }) => services.estimation.estimateScenario(scenario),
-  hardware: (scenario, args, { catalogue, services: { estimation } }) =>
-    listHardware(estimation, estimation.estimateScenario(scenario), args, catalogue),
+  hardware: (scenario, args, { catalogue, services }) =>
+    listHardware(services, services.estimation.estimateScenario(scenario), args, catalogue),
   answer: (scenario, _, { services }) => services.scenarios.render(scenario).answer,
   explanation: (scenario, _, { services }) => services.scenarios.render(scenario).explanation,
   verdict: (scenario, _, { services }) => services.scenarios.render(scenario).verdict,

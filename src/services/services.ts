@@ -1,5 +1,6 @@
 import type { Catalogue } from "../data/catalogue.js";
 import { createEstimationService } from "./estimation/estimation.js";
+import { createSpeedService, type SpeedService } from "./estimation/speed.js";
 import type { EstimationService } from "./estimation/types.js";
 import { createEvidenceService, type EvidenceService } from "./evidence/evidence.js";
 import { createRunnableService, type RunnableService } from "./runnable/runnable.js";
@@ -10,6 +11,7 @@ export interface Services {
   estimation: EstimationService;
   evidence: EvidenceService;
   runnable: RunnableService;
+  speed: SpeedService;
   scenarios: ScenarioService;
 }
 
@@ -24,6 +26,7 @@ export function servicesFor(catalogue: Catalogue): Services {
     services = {
       estimation,
       evidence,
+      speed: createSpeedService(catalogue, evidence),
       runnable: createRunnableService(catalogue, estimation),
       scenarios: createScenarioService(catalogue, estimation),
     };

@@ -281,17 +281,17 @@ describe("evidence", () => {
       "slug error notComparedBecause comparisons { component measured estimated error } estimate { accuracy { measurements low { bytes } high { bytes } } total { bytes } }";
     const { data } = await server.query(`{
       read: measurement(slug: "vllm-llmd-001") { ${fields} }
-      speed: measurements(filter: { kind: SPEED }, first: 1) { nodes { ${fields} } }
+      tuning: measurements(filter: { kind: FINE_TUNING_MEMORY }, first: 1) { nodes { ${fields} } }
     }`);
-    const { read, speed } = data;
+    const { read, tuning } = data;
     expect(read.notComparedBecause).toBeNull();
     const weights = read.comparisons.find(({ component }: { component: string }) => component === "WEIGHTS");
     expect(weights.measured).toBeCloseTo(7.12 * GIB, -3);
     expect(weights.error).toBeCloseTo(weights.estimated / weights.measured - 1, 9);
     expect(read.estimate.accuracy.low.bytes).toBeLessThanOrEqual(read.estimate.total.bytes);
     expect(read.estimate.accuracy.high.bytes).toBeGreaterThanOrEqual(read.estimate.total.bytes);
-    expect(speed.nodes[0]).toMatchObject({ error: null, comparisons: [], estimate: null });
-    expect(speed.nodes[0].notComparedBecause).toMatch(/memory/);
+    expect(tuning.nodes[0]).toMatchObject({ error: null, comparisons: [], estimate: null });
+    expect(tuning.nodes[0].notComparedBecause).toMatch(/memory/);
   });
 
   it("gives an estimate the interval of its nearest evidence", async () => {

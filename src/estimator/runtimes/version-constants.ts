@@ -107,11 +107,6 @@ export class ConstantReader {
     return isAmount(value) && value > 0 ? value : this.complain(name, "a number above 0");
   }
 
-  text(name: string): string {
-    const value = this.row[name];
-    return typeof value === "string" ? value : this.complain(name, "a text");
-  }
-
   /** A number above 0 and up to 1. */
   share(name: string): number {
     const value = this.row[name];

@@ -57,6 +57,7 @@ const CARD: SpeedCard = {
   fp8Tflops: null,
   fp4Tflops: null,
   linkGbPerSecond: 600,
+  linkedCards: 8,
   pcieGbPerSecond: 25,
 };
 

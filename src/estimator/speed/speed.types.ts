@@ -26,6 +26,8 @@ export interface SpeedCard {
   fp4Tflops: number | null;
   /** Fast link between cards, GB/s both directions together; null where cards talk over PCIe. */
   linkGbPerSecond: number | null;
+  /** Cards that the fast link joins. */
+  linkedCards: number;
   /** GB/s in one direction over PCIe; null where not known. */
   pcieGbPerSecond: number | null;
 }

@@ -175,7 +175,7 @@ function addLayer(sums: Sums, input: TimeInput, place: Place, pass: Pass, work: 
 
 function hostPlace(input: TimeInput, { card }: Place): Place {
   // What is copied to the device goes over its PCIe link.
-  const copy = card?.pcieGbPerSecond ?? DEFAULT_PCIE_GB_PER_SECOND;
+  const copy = pcieGbPerSecond(card);
   return {
     card: null,
     devices: 1,
@@ -299,23 +299,23 @@ function cacheShare(block: Block, devices: number, { wholeAttention }: Layout): 
 function reduceTime(input: TimeInput, stage: Stage, pass: Pass, card: SpeedCard | null): number {
   if (stage.devices === 1 || card === null) return 0;
   const { reduceUs } = input.constants;
-  const isLinked = card.linkGbPerSecond !== null;
+  const isLinked = card.linkGbPerSecond !== null && stage.devices <= card.linkedCards;
   const bytes = pass.rows * input.architecture.hiddenSize * RESIDUAL_BYTES;
   const moved = (RING_PASSES * bytes * (stage.devices - 1)) / stage.devices;
-  const once = (isLinked ? reduceUs.linked : reduceUs.pcie) * MICRO + moved / (linkGbPerSecond(card) * GB);
+  // The data sheet counts both directions.
+  const once =
+    (isLinked ? reduceUs.linked : reduceUs.pcie) * MICRO +
+    moved / ((isLinked ? (card.linkGbPerSecond ?? 0) / 2 : pcieGbPerSecond(card)) * GB);
   return once * REDUCES_PER_LAYER * stage.layers;
 }
 
-/** GB/s in one direction between two cards. */
-function linkGbPerSecond(card: SpeedCard): number {
-  return card.linkGbPerSecond === null
-    ? (card.pcieGbPerSecond ?? DEFAULT_PCIE_GB_PER_SECOND)
-    : card.linkGbPerSecond / 2;
+function pcieGbPerSecond(card: SpeedCard | null | undefined): number {
+  return card?.pcieGbPerSecond ?? DEFAULT_PCIE_GB_PER_SECOND;
 }
 
 /** Handing the residual of a pass to the next stage, seconds. */
 export function handoverTime(input: TimeInput, rows: number): number {
   const [card] = input.cards;
   const bytes = rows * input.architecture.hiddenSize * RESIDUAL_BYTES;
-  return input.constants.handoverUs * MICRO + bytes / ((card?.pcieGbPerSecond ?? DEFAULT_PCIE_GB_PER_SECOND) * GB);
+  return input.constants.handoverUs * MICRO + bytes / (pcieGbPerSecond(card) * GB);
 }

@@ -2,10 +2,11 @@ import type { Architecture, Attention, Block, Recurrent } from "../architecture/
 import type { CacheType } from "../estimate.types.js";
 import { F32_CACHE } from "../kv-cache/cache-type.js";
 import { recurrentStateValues } from "../kv-cache/layer-caches.js";
+import { oncePerPair } from "../once-for.js";
 import { readsTableAsOutput } from "../placement/place-weights.js";
 import type { QuantScheme, StoredTensor } from "../quantization/scheme.js";
+import { listStored } from "../quantization/store-tensors.js";
 import { loadedTensors } from "../runtimes/loaded-tensors.js";
-import { oncePerPair } from "../runtimes/once-per-pair.js";
 import type { StorageClass } from "./speed.types.js";
 
 /** Bytes and multiply-adds of the weights of one storage class. */
@@ -53,7 +54,7 @@ function describeWork(architecture: Architecture, scheme: QuantScheme): ModelWor
   const layers = architecture.layers.map((name) => emptyLayer(architecture.blocks[name] ?? null));
   const output = emptyLayer(null);
   let tableRowBytes = 0;
-  for (const stored of loadedTensors(architecture, scheme)) {
+  for (const stored of listStored(loadedTensors(architecture, scheme))) {
     const { tensor, bytes } = stored;
     const [columns = 1] = tensor.shape;
     if (tensor.isInputTable) {

@@ -32,13 +32,13 @@ export function findBestFormat(
   catalogue: Catalogue,
   estimateResolved: (resolved: ResolvedRequest) => EstimateModel,
 ): BestQuantFormatModel | null {
-  const { request, model, gpus } = estimate;
+  const { request, model, gpus, system } = estimate;
   const runtime = catalogue.runtimes.bySlug.get(estimate.runtime);
   if (estimate.fits === null || runtime === undefined) return null;
   for (const quantFormat of loadableFormats(catalogue, runtime, request.runtime.kind)) {
     const { scheme, file } = storageOfFormat(quantFormat, model, catalogue);
     const found = unlessRefused(() =>
-      estimateResolved({ request: { ...request, scheme }, model, gpus, runtime, file }),
+      estimateResolved({ request: { ...request, scheme }, model, gpus, system, runtime, file }),
     );
     if (found?.fits) return { quantFormat, headroom: headroomOf(found), estimate: found };
   }

@@ -1,5 +1,5 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { GpuRow, ModelFileRow, ModelRow, ScenarioRow } from "../../data/rows.js";
+import type { GpuRow, MeasurementRow, ModelFileRow, ModelRow, ScenarioRow, SystemRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import { estimate as estimateMemory } from "../../estimator/estimate.js";
 import type { EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
@@ -58,7 +58,15 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
       const gpus = gpu === null ? [] : new Array<GpuRow>(run.estimate.devices.length).fill(gpu);
       const interval = () => evidence.intervalOf(run.estimate.total, runtime, attention, measurement);
       return describeEstimate(
-        { request, model: findRow(catalogue.models, measurement.modelId), gpus, runtime: runtime.slug, file: null },
+        {
+          request,
+          model: findRow(catalogue.models, measurement.modelId),
+          gpus,
+          system: null,
+          runtime: runtime.slug,
+          file: null,
+          except: measurement,
+        },
         run.estimate,
         interval,
         catalogue.version,
@@ -97,9 +105,13 @@ interface EstimatedRun {
   /** The model's row; null for a pasted config. */
   model: ModelRow | null;
   gpus: readonly GpuRow[];
+  /** The system that was named as hardware. */
+  system: SystemRow | null;
   /** Slug of the runtime's row. */
   runtime: string;
   file: ModelFileRow | null;
+  /** The measurement it is the estimate of. */
+  except?: MeasurementRow;
 }
 
 /** An estimate in the words of the API. */
@@ -109,12 +121,14 @@ function describeEstimate(
   intervalOf: () => Interval,
   catalogVersion: number,
 ): EstimateModel {
-  const { request, model, gpus, runtime, file } = run;
+  const { request, model, gpus, system, runtime, file, except } = run;
   return {
     request,
     model,
     gpus,
     runtime,
+    speedRun: { memory, gpus, runtime, ...(except && { except }) },
+    system,
     total: memory.total,
     weights: {
       size: memory.weights.bytes,

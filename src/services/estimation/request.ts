@@ -1,5 +1,5 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { GpuRow, KvCacheTypeRow, ModelFileRow, ModelRow, RuntimeRow } from "../../data/rows.js";
+import type { GpuRow, KvCacheTypeRow, ModelFileRow, ModelRow, RuntimeRow, SystemRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import type { Architecture } from "../../estimator/architecture/architecture.js";
 import { ConfigError } from "../../estimator/architecture/config-error.js";
@@ -28,6 +28,8 @@ export interface ResolvedRequest {
   model: ModelRow | null;
   /** Card of each device; empty when no hardware was given. */
   gpus: readonly GpuRow[];
+  /** The system that was named as hardware. */
+  system: SystemRow | null;
   runtime: RuntimeRow;
   /** The published file whose size was taken. */
   file: ModelFileRow | null;
@@ -57,6 +59,7 @@ export function resolveRequest(input: EstimateInput, path: ArgumentPath, catalog
     request: { ...request, ...(extras && { extras }) },
     model: model.row,
     gpus: hardware?.gpus ?? [],
+    system: hardware?.system ?? null,
     runtime,
     file,
   };

@@ -5,6 +5,9 @@ import type { SpeedCard, SpeedConstants } from "../../estimator/speed/speed.type
 /** GB/s of one lane in one direction by PCIe generation, encoding taken off (PCI-SIG, 8 to 64 GT/s). */
 const LANE_GB_PER_SECOND: Readonly<Record<string, number>> = { "3.0": 0.985, "4.0": 1.969, "5.0": 3.938, "6.0": 7.563 };
 
+/** Cards in slots are joined two by two, where they are. */
+const CARDS_UNDER_A_BRIDGE = 2;
+
 const cards = new WeakMap<GpuRow, SpeedCard>();
 
 /** A card as the estimate of speed sees it; the same object each time. */
@@ -23,6 +26,7 @@ export function describeSpeedCard(gpu: GpuRow): SpeedCard {
       fp8Tflops: gpu.fp8Tflops,
       fp4Tflops: gpu.fp4Tflops,
       linkGbPerSecond: gpu.interconnectGbPerSecond,
+      linkedCards: gpu.form === "PCIE" ? CARDS_UNDER_A_BRIDGE : Number.POSITIVE_INFINITY,
       pcieGbPerSecond: pcieGbPerSecond(gpu.pcie),
     };
     cards.set(gpu, card);

@@ -2,16 +2,16 @@ import type { Catalogue } from "../../data/catalogue.js";
 import type { GpuRow, MeasurementRow, RuntimeRow, SystemRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import { type CostEstimate, estimateCost, HOURS_PER_MONTH } from "../../estimator/cost/estimate-cost.js";
-import type { CalculationStep, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
+import type { CalculationStep, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { DEFAULT_HOST_GB_PER_SECOND, estimateSpeed } from "../../estimator/speed/estimate-speed.js";
 import type { SpeedEstimate, SpeedLimit } from "../../estimator/speed/speed.types.js";
+import { systemsOfGpu } from "../catalogue/relations.js";
 import type { EvidenceService } from "../evidence/evidence.js";
 import type { SpeedInterval } from "../evidence/speed-interval.js";
 import { describeSpeedCard, speedConstants } from "./speed-cards.js";
 
 /** A model on hardware: what its speed and cost are computed from. */
 export interface SpeedRun {
-  request: EstimateRequest;
   memory: MemoryEstimate;
   /** Card of each device. */
   gpus: readonly GpuRow[];
@@ -68,12 +68,8 @@ export interface SpeedService {
    * @throws BadUserInputError for an argument that makes no sense, at its name
    */
   speed(run: SpeedRun, args: SpeedArguments): SpeedModel | null;
-  /**
-   * Null without hardware.
-   *
-   * @throws BadUserInputError for an argument that makes no sense, at its name
-   */
-  cost(run: SpeedRun, prices: Prices, args: CostArguments): CostEstimate | null;
+  /** @throws BadUserInputError for an argument that makes no sense, at its name */
+  cost(run: SpeedRun, prices: Prices, args: CostArguments): CostEstimate;
   /** Tokens per second of all sequences together at the asked context; null as `speed`. Cheap: no interval. */
   throughput(run: SpeedRun): number | null;
 }
@@ -86,13 +82,29 @@ const MOST_USD_PER_KWH = 100;
 
 /** Builds the service over one version of the catalogue. */
 export function createSpeedService(catalogue: Catalogue, evidence: EvidenceService): SpeedService {
+  const rents = new Map<string, number | null>();
+
+  /** Rent of one card, US dollars per hour: by itself, or its share of the cheapest cloud system that has it. */
+  function rentOf({ id, usdPerHour }: GpuRow): number | null {
+    let rent = rents.get(id);
+    if (rent === undefined) {
+      const shares = systemsOfGpu(catalogue.systems, id).flatMap((system) =>
+        system.archivedAt === null && system.usdPerHour !== null ? [system.usdPerHour / system.gpuCount] : [],
+      );
+      rent = usdPerHour ?? (shares.length === 0 ? null : Math.min(...shares));
+      rents.set(id, rent);
+    }
+    return rent;
+  }
+
   function rowOf(runtime: string): RuntimeRow {
     const row = catalogue.runtimes.bySlug.get(runtime);
     if (!row) throw new Error(`the catalogue has no runtime "${runtime}"`);
     return row;
   }
 
-  function estimate({ request, memory, gpus, runtime }: SpeedRun, args: SpeedArguments): SpeedEstimate | null {
+  function estimate({ memory, gpus, runtime }: SpeedRun, args: SpeedArguments): SpeedEstimate | null {
+    const { request } = memory;
     const constants = speedConstants(rowOf(runtime));
     if (constants === null) return null;
     return estimateSpeed(request, memory, gpus.map(describeSpeedCard), constants, {
@@ -107,9 +119,9 @@ export function createSpeedService(catalogue: Catalogue, evidence: EvidenceServi
     const estimated = estimate(run, args);
     const gpu = slowestOf(run.gpus);
     if (estimated === null || gpu === null) return null;
-    const runtime = rowOf(run.runtime);
-    const decoding = evidence.speedIntervalOf("DECODE_SPEED", runtime, gpu, run.except);
-    const reading = evidence.speedIntervalOf("PREFILL_SPEED", runtime, gpu, run.except);
+    const target = { runtime: rowOf(run.runtime), gpu, scheme: run.memory.request.scheme };
+    const decoding = evidence.speedIntervalOf("DECODE_SPEED", target, run.except);
+    const reading = evidence.speedIntervalOf("PREFILL_SPEED", target, run.except);
     return {
       decode: rate(estimated.decode, decoding),
       throughput: rate(estimated.throughput, decoding),
@@ -131,10 +143,10 @@ export function createSpeedService(catalogue: Catalogue, evidence: EvidenceServi
       checkSpeedArguments(args);
       checkWithin(args.hoursPerMonth, "hoursPerMonth", 0, HOURS_OF_LONGEST_MONTH, "hours");
       checkWithin(args.usdPerKwh, "usdPerKwh", 0, MOST_USD_PER_KWH, "US dollars per kWh");
-      if (run.gpus.length === 0) return null;
       const estimated = estimate(run, args);
       return estimateCost({
-        ...prices,
+        usdPerHour: prices.usdPerHour ?? sumOrNull(run.gpus.map(rentOf)),
+        usdToBuy: prices.usdToBuy ?? priceOf(run.gpus),
         watts: sumOrNull(run.gpus.map(({ tdpWatts }) => tdpWatts)),
         throughput: estimated?.throughput ?? null,
         prefill: estimated?.prefill ?? null,
@@ -146,13 +158,25 @@ export function createSpeedService(catalogue: Catalogue, evidence: EvidenceServi
   };
 }
 
+/** The speed of a set that an estimate fits on. */
+export function runOfFit({ memory, gpu }: { memory: MemoryEstimate; gpu: GpuRow }): SpeedRun {
+  return {
+    memory,
+    gpus: new Array<GpuRow>(memory.devices.length).fill(gpu),
+    // A runtime's row is called as its kind of request.
+    runtime: memory.request.runtime.kind,
+  };
+}
+
 /** Prices of cards, or of the system they are in. */
 export function pricesOf(gpus: readonly GpuRow[], system: SystemRow | null): Prices {
   if (system !== null) return { usdPerHour: system.usdPerHour, usdToBuy: null };
-  return {
-    usdPerHour: sumOrNull(gpus.map(({ usdPerHour }) => usdPerHour)),
-    usdToBuy: sumOrNull(gpus.map(({ streetUsd, msrpUsd }) => streetUsd ?? msrpUsd)),
-  };
+  return { usdPerHour: sumOrNull(gpus.map(({ usdPerHour }) => usdPerHour)), usdToBuy: priceOf(gpus) };
+}
+
+/** What the cards cost together. */
+function priceOf(gpus: readonly GpuRow[]): number | null {
+  return sumOrNull(gpus.map(({ streetUsd, msrpUsd }) => streetUsd ?? msrpUsd));
 }
 
 /** The sum; null where there is nothing, or one of them is not known. */

@@ -1,4 +1,12 @@
-import type { GpuRow, MeasurementRow, ModelFileRow, ModelRow, QuantFormatRow, ScenarioRow } from "../../data/rows.js";
+import type {
+  GpuRow,
+  MeasurementRow,
+  ModelFileRow,
+  ModelRow,
+  QuantFormatRow,
+  ScenarioRow,
+  SystemRow,
+} from "../../data/rows.js";
 import type { TensorRole } from "../../estimator/architecture/architecture.js";
 import type { ConsumerKind } from "../../estimator/consumers/consumers.types.js";
 import type {
@@ -11,6 +19,7 @@ import type {
 import type { OffloadKind } from "../../estimator/fit/offload.js";
 import type { HardwareFindings, HardwareSelection, HardwareSet } from "./hardware-selection.js";
 import type { ResolvedRequest } from "./request.js";
+import type { SpeedRun } from "./speed.js";
 
 /** Where in a field's arguments a value stands, list indices as decimal strings: `["inputs", "1", "quant"]`. */
 export type ArgumentPath = readonly string[];
@@ -142,8 +151,12 @@ export interface EstimateModel {
   model: ModelRow | null;
   /** Card of each device; empty when no hardware was given. */
   gpus: readonly GpuRow[];
+  /** The system that was named as hardware; null for cards. */
+  system: SystemRow | null;
   /** Slug of the runtime it was estimated for. */
   runtime: string;
+  /** What its speed is computed from. */
+  speedRun: SpeedRun;
   total: number;
   weights: {
     size: number;

@@ -4,6 +4,7 @@ import { estimate as estimateMemory } from "../../estimator/estimate.js";
 import type { Device, EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
+import type { QuantScheme } from "../../estimator/quantization/scheme.js";
 import { findRow, measurementsOfRuntime, requireRow } from "../catalogue/relations.js";
 import { classifyAttention } from "../catalogue/rules/model-columns.js";
 import { describeDevice } from "../estimation/devices.js";
@@ -11,7 +12,7 @@ import { compareSpeed } from "./compare-speed.js";
 import { readLlamaCpp } from "./read-llama-cpp.js";
 import { readLocal } from "./read-local.js";
 import { readServing } from "./read-serving.js";
-import { type SpeedInterval, speedInterval } from "./speed-interval.js";
+import { type SpeedInterval, type SpeedTarget, speedInterval } from "./speed-interval.js";
 import { errorStatistics, quantile, wideningOf } from "./statistics.js";
 import type { Comparison, MeasuredRun, Reading, SpeedComponent, Unreadable } from "./types.js";
 
@@ -52,7 +53,7 @@ export interface EvidenceService {
    */
   intervalOf(total: number, runtime: RuntimeRow, attention: AttentionKind, except?: MeasurementRow): Interval;
   /** The factors around a rate, from the nearest evidence of the component; see `speedInterval`. */
-  speedIntervalOf(component: SpeedComponent, runtime: RuntimeRow, gpu: GpuRow, except?: MeasurementRow): SpeedInterval;
+  speedIntervalOf(component: SpeedComponent, target: SpeedTarget, except?: MeasurementRow): SpeedInterval;
 }
 
 type Reader = (run: MeasuredRun, catalogue: Catalogue) => Reading | Unreadable;
@@ -107,20 +108,25 @@ export function createEvidenceService(catalogue: Catalogue): EvidenceService {
   }
 
   let ofSpeed: readonly Evidence[] | undefined;
-  const intervals = new Map<string, SpeedInterval>();
+  const intervals = new WeakMap<QuantScheme, Map<string, SpeedInterval>>();
 
   return {
     of,
     all: (matches = () => true) =>
       catalogue.measurements.rows.filter((measurement) => isCompared(measurement) && matches(measurement)).map(of),
-    speedIntervalOf(component, runtime, gpu, except) {
+    speedIntervalOf(component, target, except) {
       ofSpeed ??= catalogue.measurements.rows.filter(isOfSpeed).map(of);
-      const others = except === undefined ? ofSpeed : ofSpeed.filter(({ measurement }) => measurement.id !== except.id);
-      const key = `${component} ${runtime.id} ${gpu.id} ${except?.id ?? ""}`;
-      let interval = intervals.get(key);
+      let known = intervals.get(target.scheme);
+      if (known === undefined) {
+        known = new Map();
+        intervals.set(target.scheme, known);
+      }
+      const key = `${component} ${target.runtime.id} ${target.gpu.id} ${except?.id ?? ""}`;
+      let interval = known.get(key);
       if (interval === undefined) {
-        interval = speedInterval(others, { runtime, gpu }, component);
-        intervals.set(key, interval);
+        const others = ofSpeed.filter(({ measurement }) => measurement.id !== except?.id);
+        interval = speedInterval(others, target, component);
+        known.set(key, interval);
       }
       return interval;
     },

@@ -83,7 +83,8 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
   function resolve(model: ModelRow, quantFormat: QuantFormatRow, contextTokens: number): ResolvedRequest {
     const { runtime, hardware } = setup;
     const { scheme, file } = storageOfFormat(quantFormat, model, catalogue);
-    return { request: { ...requestFor(model, contextTokens), scheme }, model, gpus: hardware.gpus, runtime, file };
+    const request = { ...requestFor(model, contextTokens), scheme };
+    return { request, model, gpus: hardware.gpus, system: hardware.system, runtime, file };
   }
 
   function requestFor(model: ModelRow, contextTokens: number) {

@@ -17,6 +17,7 @@ import type {
   HardwareSelection,
   HardwareSet,
 } from "../../estimation/hardware-selection.js";
+import { runOfFit, type SpeedService } from "../../estimation/speed.js";
 import type { EstimateModel, EstimationService, HardwareFitModel } from "../../estimation/types.js";
 import { findAll, isOneOf, isOneOfTexts, isWithin, type Range } from "../conditions.js";
 import { requireSearch } from "../list.js";
@@ -54,7 +55,8 @@ export type HardwareSort =
   | "MOST_CONTEXT"
   | "CHEAPEST"
   | "CHEAPEST_TO_BUY"
-  | "LEAST_POWER";
+  | "LEAST_POWER"
+  | "FASTEST";
 
 export interface HardwareArguments extends PageArguments {
   filter?: Maybe<HardwareFilter>;
@@ -69,7 +71,13 @@ export interface HardwareConnection extends Connection<HardwareFitModel> {
   nearest(first: number): readonly HardwareMissModel[];
 }
 
-type Key = [direction: SortDirection, read: (fit: HardwareFitModel) => SortValue];
+/** What the list is made of. */
+interface HardwareServices {
+  estimation: EstimationService;
+  speed: SpeedService;
+}
+
+type Key = [direction: SortDirection, read: (fit: HardwareFitModel, speed: SpeedService) => SortValue];
 
 const totalMemory = (fit: HardwareFitModel) => fit.count * fit.gpu.memoryNominalGib;
 const fewestCards: Key[] = [
@@ -85,6 +93,7 @@ const sorts: Record<HardwareSort, Key[]> = {
   CHEAPEST: [["ASC", (fit) => fit.usdPerHour], ...fewestCards],
   CHEAPEST_TO_BUY: [["ASC", (fit) => fit.usdToBuy], ...fewestCards],
   LEAST_POWER: [["ASC", (fit) => fit.tdpWatts], ...fewestCards],
+  FASTEST: [["DESC", (fit, speed) => speed.throughput(runOfFit(fit))], ...fewestCards],
 };
 
 /**
@@ -93,7 +102,7 @@ const sorts: Record<HardwareSort, Key[]> = {
  * @throws BadUserInputError for arguments that make no sense, with their path
  */
 export function listHardware(
-  estimation: EstimationService,
+  { estimation, speed }: HardwareServices,
   estimate: EstimateModel,
   args: HardwareArguments,
   catalogue: Catalogue,
@@ -104,7 +113,11 @@ export function listHardware(
     findings.fits,
     {
       list: "hardware",
-      keys: sorts[sort].map(([direction, read], index) => ({ field: `${sort}.${index}`, direction, read })),
+      keys: sorts[sort].map(([direction, read], index) => ({
+        field: `${sort}.${index}`,
+        direction,
+        read: (fit: HardwareFitModel) => read(fit, speed),
+      })),
       idOf: ({ system, gpu, count, offload }) => `${system?.slug ?? ""}/${gpu.slug}/${count}/${offload}`,
     },
     args,
