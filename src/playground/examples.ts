@@ -4,6 +4,7 @@ import compareQuery from "./examples/compare.graphql?raw";
 import configQuery from "./examples/config-json.graphql?raw";
 import configVariables from "./examples/config-json.variables.json?raw";
 import deepSeekQuery from "./examples/deepseek-v3.graphql?raw";
+import howFastQuery from "./examples/how-fast.graphql?raw";
 import modelsQuery from "./examples/models.graphql?raw";
 import myCardsQuery from "./examples/my-cards.graphql?raw";
 import myCardsVariables from "./examples/my-cards.variables.json?raw";
@@ -41,6 +42,11 @@ export const examples: readonly Example[] = [
     name: "which-hardware",
     question: "Which cards and machines hold a 120B model, with its experts in host memory where they have to be?",
     query: whichHardwareQuery,
+  },
+  {
+    name: "how-fast",
+    question: "How fast does a 70B model answer, and what does a million tokens cost?",
+    query: howFastQuery,
   },
   {
     name: "runnable",

@@ -1,5 +1,6 @@
 import type { EstimateRequest, MemoryEstimate } from "../estimate.types.js";
 import { F16_CACHE, requestedTypes } from "../kv-cache/cache-type.js";
+import { onceOnly } from "../once-for.js";
 import { familyOf } from "./card-family.js";
 import { explainSpeed } from "./explain-speed.js";
 import type { SpeedCard, SpeedConstants, SpeedEstimate, SpeedLimit, SpeedSettings } from "./speed.types.js";
@@ -43,18 +44,25 @@ export function estimateSpeed(
   const { sequences } = request;
   const step = decodeStep(input, sequences, settings.depthTokens);
   if (step === null) return null;
-  const promptSeconds = prefillSeconds(request, input, settings.promptTokens);
+  const promptSeconds = onceOnly(() => prefillSeconds(request, input, settings.promptTokens));
   return {
     decode: 1 / step.seconds,
     throughput: sequences / step.seconds,
-    prefill: promptSeconds === null ? null : settings.promptTokens / promptSeconds,
-    timeToFirstToken: promptSeconds === null ? null : promptSeconds + step.seconds,
+    // Who sorts by decoding alone does not pay for the prompt.
+    get prefill() {
+      const seconds = promptSeconds();
+      return seconds === null ? null : settings.promptTokens / seconds;
+    },
+    get timeToFirstToken() {
+      const seconds = promptSeconds();
+      return seconds === null ? null : seconds + step.seconds;
+    },
     limit: step.limit,
     bytesPerToken: Math.round(step.bytes / sequences),
     flopsPerToken: step.flops / sequences,
     family: slowestFamily(cards, constants),
     get steps() {
-      return explainSpeed(input, { step, promptSeconds, sequences, settings });
+      return explainSpeed(input, { step, promptSeconds: promptSeconds(), sequences, settings });
     },
   };
 }

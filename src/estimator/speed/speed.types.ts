@@ -114,9 +114,9 @@ export interface SpeedEstimate {
   /** Decoding, all sequences together. */
   throughput: number;
   /** Reading a prompt of one sequence; null where a card's peak is not known. */
-  prefill: number | null;
+  readonly prefill: number | null;
   /** From the prompt to the first token of the answer, seconds; null as `prefill`. */
-  timeToFirstToken: number | null;
+  readonly timeToFirstToken: number | null;
   limit: SpeedLimit;
   /** Bytes read or written for one decoded token, all devices together: those of a step over its tokens. */
   bytesPerToken: number;
@@ -124,5 +124,5 @@ export interface SpeedEstimate {
   flopsPerToken: number;
   /** Card family of the slowest device, by the engine's own names; null where none matches. */
   family: string | null;
-  steps: CalculationStep[];
+  readonly steps: CalculationStep[];
 }
