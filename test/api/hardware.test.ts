@@ -277,6 +277,20 @@ describe("splits of serving engines", () => {
     expect(await plansOn(small, cards("nvidia-rtx-4090-24gb", four))).toEqual([[1, 4]]);
   });
 
+  it("are refused in the engine's words where no split of so many is legal", async () => {
+    // 10 heads and 12 layers: thirteen cards can neither share a layer nor each have one.
+    const tiny = { ...model("deepseek-vl2-tiny", 512, "bf16"), ...vllm() };
+    const thirteen = await hardware(tiny, cards(H100, { count: { gte: 13, lte: 13 } }));
+    expect(thirteen).toMatchObject({
+      totalCount: 0,
+      nearest: [{ count: 13, plan: null, shortBy: null, maxContext: 0 }],
+    });
+    expect(thirteen.nearest[0]?.message).toContain("10 attention heads do not divide over 13 devices");
+    expect(thirteen.reason).toContain("takes no split over so many devices");
+    const twelve = await hardware(tiny, cards(H100, { count: { gte: 12, lte: 12 } }));
+    expect(twelve.totalCount).toBe(1);
+  });
+
   it("take whole machines beyond one, priced together; llama.cpp stays in one", async () => {
     const { nodes } = await hardware(served, { system: ["aws-p5-48xlarge"] });
     expect(nodes[0]).toMatchObject({ nodes: 2, count: 16, plan: { tensor: 8, pipeline: 2 } });

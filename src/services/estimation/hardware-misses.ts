@@ -9,11 +9,21 @@ import { labelOf } from "./hardware-sets.js";
 export type Obstacle =
   /** `within` is the field of the filter that keeps larger sets out. */
   | { kind: "TOO_SMALL"; within?: string }
-  | { kind: "NO_CAPACITY" | "HOST_MEMORY" | "ENGINE" | "TOO_MANY_DEVICES" | "NOT_NEEDED" | "NOTHING_TO_MOVE" }
+  | {
+      kind:
+        | "NO_SPLIT"
+        | "NO_CAPACITY"
+        | "HOST_MEMORY"
+        | "ENGINE"
+        | "TOO_MANY_DEVICES"
+        | "NOT_NEEDED"
+        | "NOTHING_TO_MOVE";
+    }
   | { kind: "FILTER"; field: string };
 
 const OBSTACLES: Readonly<Record<Exclude<Obstacle["kind"], "FILTER">, string>> = {
   TOO_SMALL: "too small",
+  NO_SPLIT: "refused by the engine, which takes no split over so many devices",
   NO_CAPACITY: "of unknown usable memory",
   HOST_MEMORY: "short of host memory",
   ENGINE: "not hardware that the engine runs on",

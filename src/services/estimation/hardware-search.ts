@@ -32,7 +32,7 @@ interface Outcome {
   fit: HardwareFitModel | null;
   /** What kept the last set from being a fit. */
   obstacle: Obstacle;
-  /** The largest set that is too small: what is nearly large enough. */
+  /** The largest set that is too small, what is nearly large enough; else one that the engine takes no split over. */
   tooSmall: HardwareSet | null;
 }
 
@@ -119,6 +119,16 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
     return weights;
   }
 
+  /** Of a set that is not laid out: what each device lacks for its share of the weights and nothing else. */
+  function leastShortageOf({ gpu, count }: HardwareSet): number {
+    return Math.max(0, leastWeights() / count - (deviceOf(gpu).capacityBytes ?? 0));
+  }
+
+  /** Whether a set that is not laid out is large enough for the weights: then it is the engine that takes no split. */
+  function isRefused(set: HardwareSet): boolean {
+    return ACROSS_MACHINES.has(runtime) && leastShortageOf(set) === 0;
+  }
+
   function setsOf(kind: PlanKind): EqualSets {
     let sets = setsByKind.get(kind);
     if (sets === undefined) {
@@ -165,7 +175,8 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
     selection: HardwareSelection,
   ): Obstacle | HardwareFitModel {
     const { minHeadroom } = selection;
-    if (memory === null || (memory.spareBytes ?? -1) < 0) return { kind: "TOO_SMALL" };
+    if (memory === null) return { kind: isRefused(set) ? "NO_SPLIT" : "TOO_SMALL" };
+    if ((memory.spareBytes ?? -1) < 0) return { kind: "TOO_SMALL" };
     if (minHeadroom > 0 && headroomOf(memory) < minHeadroom) return { kind: "TOO_SMALL" };
     if ((memory.spareHostBytes ?? 0) < 0) return { kind: "HOST_MEMORY" };
     const fit = describeFit(set, memory);
@@ -191,7 +202,7 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
         const judged = judge(set, layOut(set, kind), selection);
         if ("memory" in judged) return { ...outcome, fit: judged };
         outcome.obstacle = judged;
-        if (judged.kind === "TOO_SMALL") outcome.tooSmall = set;
+        if (judged.kind === "TOO_SMALL" || outcome.tooSmall === null) outcome.tooSmall = missOf(judged, set);
       }
       return outcome;
     },
@@ -202,10 +213,14 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
     leastShortage(set, kind) {
       const { spareBytes } = layOut(set, kind) ?? {};
       if (spareBytes != null) return Math.max(0, -spareBytes);
-      // Not laid out: the weights alone are too much for it, even if each device held its share and nothing else.
-      return Math.max(0, leastWeights() / set.count - (deviceOf(set.gpu).capacityBytes ?? 0));
+      return leastShortageOf(set);
     },
   };
+}
+
+/** A set that may be named among the nearest, by what kept it from being a fit. */
+function missOf({ kind }: Obstacle, set: HardwareSet): HardwareSet | null {
+  return kind === "TOO_SMALL" || kind === "NO_SPLIT" ? set : null;
 }
 
 /** Offload is for those who have one card; more of them are tried when the filter speaks of their number. */
@@ -216,7 +231,7 @@ function isOneCardEnough({ system }: Candidate, kind: PlanKind, { counts }: Hard
 
 /** Smaller sets are too small, and what keeps the larger ones out: the first condition to do so. */
 function smallWithin(known: Obstacle, obstacle: Obstacle): Obstacle {
-  if (known.kind === "TOO_SMALL" && known.within !== undefined) return known;
+  if (known.kind === "NO_SPLIT" || (known.kind === "TOO_SMALL" && known.within !== undefined)) return known;
   return obstacle.kind === "FILTER" ? { kind: "TOO_SMALL", within: obstacle.field } : { kind: "TOO_SMALL" };
 }
 
