@@ -1,5 +1,6 @@
 import { estimate } from "../estimate.js";
 import type { Device, EstimateRequest, LlamaCppSettings, MemoryEstimate } from "../estimate.types.js";
+import { EstimateError } from "../estimate-error.js";
 import { onceFor, onceOnly } from "../once-for.js";
 import { placeLayers } from "../placement/place-layers.js";
 import { countBlocks, placeWeights, type WeightLayout } from "../placement/place-weights.js";
@@ -46,23 +47,39 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
   const isSplit = settings.splitMode === "LAYER";
   const check = onceOnly(() => runSettings(request, settings));
   let shell: Shell | undefined;
+  let refusal: EstimateError | undefined;
 
-  const measure = (scheme: QuantScheme, layout = prepareModel(architecture, scheme).layout): FormatFit => {
-    shell ??= layOutShell(request, scheme, devices, settings);
+  /** What is refused whatever the format is refused once. */
+  const shellFor = (scheme: QuantScheme): Shell => {
+    if (refusal !== undefined) {
+      throw refusal;
+    }
+    try {
+      shell ??= layOutShell(request, scheme, devices, settings);
+      return shell;
+    } catch (error) {
+      refusal = error instanceof EstimateError ? error : undefined;
+      throw error;
+    }
+  };
+
+  const measure = (scheme: QuantScheme): FormatFit => {
+    const { placement, restBytes, hostRestBytes } = shellFor(scheme);
+    const { layout } = prepareModel(architecture, scheme);
     const weights =
       devices.length === 1
         ? { devices: [deviceBytes(layout)], host: layout.input }
-        : placeWeights(layout, shell.placement, 0);
+        : placeWeights(layout, placement, 0);
     const fit = { totalBytes: 0, spareBytes: Number.POSITIVE_INFINITY, headroomBytes: Number.POSITIVE_INFINITY };
     for (let index = 0; index < devices.length; index += 1) {
-      const total = (shell.restBytes[index] ?? 0) + (weights.devices[index] ?? 0);
+      const total = (restBytes[index] ?? 0) + (weights.devices[index] ?? 0);
       fit.totalBytes += total;
       fit.spareBytes = Math.min(fit.spareBytes, (free[index] ?? 0) - total);
       fit.headroomBytes = Math.min(fit.headroomBytes, (devices[index]?.capacityBytes ?? 0) - total);
     }
     if (hostMemory !== undefined) {
       const onDevices = hostMemory.sharedWithDevices ? fit.totalBytes : 0;
-      const hostBytes = shell.hostRestBytes + weights.host;
+      const hostBytes = hostRestBytes + weights.host;
       fit.spareBytes = Math.min(fit.spareBytes, hostMemory.capacityBytes - onDevices - hostBytes);
     }
     return fit;
@@ -72,9 +89,9 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
     fitOf(scheme) {
       check();
       const { layout } = prepareModel(architecture, scheme);
-      return isSplit && deviceBytes(layout) > roomBytes ? null : measure(scheme, layout);
+      return isSplit && deviceBytes(layout) > roomBytes ? null : measure(scheme);
     },
-    measure: (scheme) => measure(scheme),
+    measure,
   };
 }
 
