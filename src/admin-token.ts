@@ -14,7 +14,8 @@ export interface AdminToken {
   token: string;
   /** It was made just now, so that nobody knows it yet. */
   isNew: boolean;
-  file: string;
+  /** Where it is kept; null when it is a setting. */
+  file: string | null;
 }
 
 /** The token kept in a data folder; made there, readable by its owner only, when there is none. */

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 
 /** Codes in `extensions.code` of errors this program raises itself; GraphQL's own errors keep theirs. */
-export type ErrorCode = "BAD_USER_INPUT" | "NOT_FOUND" | "UNAUTHENTICATED" | "FORBIDDEN";
+export type ErrorCode = "BAD_USER_INPUT" | "NOT_FOUND" | "UNAUTHENTICATED" | "FORBIDDEN" | "UNAVAILABLE";
 
 /** An error whose message is meant for the client. `extensions` travel with it. */
 export class ApiError extends Error {

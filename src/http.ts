@@ -1,14 +1,19 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { HeaderMap, type HTTPGraphQLResponse } from "@apollo/server";
+import { createContext } from "./context.js";
+import type { CatalogueSource } from "./data/snapshot.js";
 import { maskError } from "./errors.js";
 import { PAGE_POLICY, setCorsHeaders, setSecurityHeaders } from "./http/headers.js";
+import { awaitVersion, readMinimumVersion } from "./http/minimum-version.js";
 import { BodyError, readJsonBody } from "./http/read-body.js";
 import { readStaticFiles, type StaticFile, type StaticFiles } from "./http/static-files.js";
 import type { Log } from "./log.js";
 import { CATALOG_VERSION_HEADER } from "./plugins/catalog-version.js";
-import { type Api, type CurrentCatalogue, contextOf } from "./server.js";
+import { REQUEST_ID_HEADER } from "./plugins/request-id.js";
+import type { Api } from "./server.js";
+import type { Backend } from "./services/backend.js";
 
 /** Milliseconds for a whole request to arrive: a few MB over a slow line, but not one byte a minute. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -38,9 +43,13 @@ const FOR_MINUTES = "public, max-age=300";
 /** Built files carry a hash of their content in their names. */
 const hashedName = /[-.][\w-]{8,}\.\w+$/;
 
+/** Where the catalogue comes from; a request asks once and works on what it got. */
+export type CurrentCatalogue = Pick<CatalogueSource, "current" | "reach">;
+
 export interface HttpOptions {
   api: Api;
   catalogue: CurrentCatalogue;
+  backend: Backend;
   /** Origins whose pages may call the API. */
   corsOrigins: readonly string[];
   log: Log;
@@ -132,7 +141,7 @@ async function handle(exchange: Exchange): Promise<void> {
 }
 
 async function answerApi(exchange: Exchange): Promise<void> {
-  const { request, response, url, api, catalogue } = exchange;
+  const { request, response, url, api, catalogue, backend } = exchange;
   if (request.method === "GET" && request.headers.accept?.includes("text/html")) return sendPlaygroundPage(exchange);
   let body: unknown;
   try {
@@ -148,9 +157,27 @@ async function answerApi(exchange: Exchange): Promise<void> {
       search: url.search,
       body,
     },
-    context: async () => contextOf(catalogue),
+    context: async () => {
+      const minimum = readMinimumVersion(exchange, body);
+      if (minimum !== null) await awaitVersion(catalogue, minimum);
+      return createContext({
+        catalogue: catalogue.current(),
+        backend,
+        requestId: readRequestId(request),
+        authorization: request.headers.authorization,
+        address: request.socket.remoteAddress ?? "",
+      });
+    },
   });
   await sendResult(request, response, result);
+}
+
+/** Ids that clients choose: what can stand in a header and a log without harm. */
+const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
+
+function readRequestId(request: IncomingMessage): string {
+  const given = request.headers[REQUEST_ID_HEADER];
+  return typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
 function toHeaderMap(request: IncomingMessage): HeaderMap {

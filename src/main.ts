@@ -1,14 +1,15 @@
 import type { AddressInfo } from "node:net";
-import { ensureAdminToken } from "./admin-token.js";
+import { type AdminToken, ensureAdminToken } from "./admin-token.js";
 import { type Config, ConfigurationError, loadConfig } from "./config.js";
 import type { Catalogue } from "./data/catalogue.js";
-import { openDatabase } from "./data/database.js";
+import { type Database, openDatabase } from "./data/database.js";
 import { DatabaseError } from "./data/database-error.js";
 import { migrate } from "./data/migrate.js";
 import { type CatalogueEvent, type CatalogueSource, createCatalogueSource } from "./data/snapshot.js";
 import { createHttpService, type HttpService } from "./http.js";
 import { createLog, type Log } from "./log.js";
 import { createApi } from "./server.js";
+import { createBackend } from "./services/backend.js";
 import { compareAhead } from "./services/evidence/compare-ahead.js";
 import { prepareAhead } from "./services/runnable/prepare-ahead.js";
 import { loadSeed } from "./services/seeding/load-seed.js";
@@ -57,14 +58,16 @@ async function run(): Promise<void> {
 }
 
 async function start(config: Config, log: Log, closers: Closers): Promise<void> {
-  const catalogue = await openCatalogue(config, log, closers);
+  const { database, catalogue } = await openCatalogue(config, log, closers);
+  const adminToken = await findAdminToken(config);
+  const backend = createBackend({ database, catalogue, adminToken: adminToken?.token ?? null });
   const api = createApi({ log });
   await api.start();
   closers.push(() => api.stop());
-  const service = createHttpService({ api, catalogue, corsOrigins: config.corsOrigins, log });
+  const service = createHttpService({ api, catalogue, backend, corsOrigins: config.corsOrigins, log });
   await listen(service, config);
   closers.push(() => service.drain());
-  await printWelcome(config, service);
+  printWelcome(config, service, adminToken);
   workAhead(catalogue.current(), log, closers);
 }
 
@@ -78,7 +81,7 @@ function workAhead(catalogue: Catalogue, log: Log, closers: Closers): void {
 }
 
 /** The database, migrated and seeded, and its catalogue in memory. */
-async function openCatalogue(config: Config, log: Log, closers: Closers): Promise<CatalogueSource> {
+async function openCatalogue(config: Config, log: Log, closers: Closers): Promise<OpenCatalogue> {
   const onProgress = (message: string) => print(message);
   // Read while the database opens; what is wrong with them is told when they are needed.
   const files = readSeedFiles(SEED_FOLDER);
@@ -100,7 +103,21 @@ async function openCatalogue(config: Config, log: Log, closers: Closers): Promis
   });
   const catalogue = await createCatalogueSource(database, { onEvent: (event) => logCatalogueEvent(log, event) });
   closers.push(() => catalogue.close());
-  return catalogue;
+  return { database, catalogue };
+}
+
+interface OpenCatalogue {
+  database: Database;
+  catalogue: CatalogueSource;
+}
+
+/**
+ * The token of the first administrator: the one that was set; without a server of its own the database's folder has
+ * one; else null.
+ */
+async function findAdminToken({ adminToken, database, dataDir }: Config): Promise<AdminToken | null> {
+  if (adminToken !== null) return { token: adminToken, isNew: false, file: null };
+  return database.kind === "embedded" ? ensureAdminToken(dataDir) : null;
 }
 
 function logCatalogueEvent(log: Log, event: CatalogueEvent): void {
@@ -140,7 +157,7 @@ function explainListenError(error: NodeJS.ErrnoException, host: string, port: nu
   }
 }
 
-async function printWelcome(config: Config, { server }: HttpService): Promise<void> {
+function printWelcome(config: Config, { server }: HttpService, adminToken: AdminToken | null): void {
   const base = config.publicUrl ?? addressOf(config.host, (server.address() as AddressInfo).port);
   const lines = [
     "",
@@ -148,10 +165,9 @@ async function printWelcome(config: Config, { server }: HttpService): Promise<vo
     `Playground  ${base}/graphql (in a browser)`,
     `Health      ${base}/healthz, ready: ${base}/readyz`,
   ];
-  if (config.adminToken === null && config.database.kind === "embedded") {
-    const { token, isNew, file } = await ensureAdminToken(config.dataDir);
-    lines.push(isNew ? `Admin token ${token} (kept in ${file})` : `Admin token in ${file}`);
-  }
+  if (adminToken === null) lines.push("Nobody can edit: set ADMIN_TOKEN to have an administrator.");
+  else if (adminToken.isNew) lines.push(`Admin token ${adminToken.token} (kept in ${adminToken.file})`);
+  else if (adminToken.file !== null) lines.push(`Admin token in ${adminToken.file}`);
   print(lines.join("\n"));
 }
 

@@ -4,14 +4,16 @@ import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginUsageReportingDisabled,
 } from "@apollo/server/plugin/disabled";
-import { type Context, createContext } from "./context.js";
-import type { Catalogue } from "./data/catalogue.js";
+import { parse } from "graphql";
+import type { Context } from "./context.js";
 import { formatError } from "./format-error.js";
 import type { Log } from "./log.js";
 import { catalogVersionPlugin } from "./plugins/catalog-version.js";
 import { httpCachingPlugin } from "./plugins/http-caching.js";
 import { httpStatusPlugin } from "./plugins/http-status.js";
 import { queryLimitsPlugin } from "./plugins/query-limits.js";
+import { requestIdPlugin } from "./plugins/request-id.js";
+import { enforceRoles } from "./resolvers/enforce-roles.js";
 import { resolvers } from "./resolvers/resolvers.js";
 
 /** The API contract, beside the folder of this file both as source and compiled. */
@@ -25,24 +27,19 @@ const MAX_TOKENS = 5_000;
 /** Validation stops after so many errors; nobody reads more. */
 const MAX_VALIDATION_ERRORS = 20;
 
-/** Where the catalogue comes from; a request asks once and works on what it got. */
-export interface CurrentCatalogue {
-  current(): Catalogue;
-}
-
 /** The GraphQL server, not started, without anything that listens. */
 export type Api = ApolloServer<Context>;
 
 export interface ApiOptions {
-  catalogue: CurrentCatalogue;
   log: Log;
 }
 
 /** Builds the GraphQL server over a catalogue. Start it with `start()`, end it with `stop()`. */
-export function createApi({ log }: Pick<ApiOptions, "log">): Api {
+export function createApi({ log }: ApiOptions): Api {
+  const schema = parse(readFileSync(schemaFile, "utf8"));
   return new ApolloServer<Context>({
-    typeDefs: readFileSync(schemaFile, "utf8"),
-    resolvers,
+    typeDefs: schema,
+    resolvers: enforceRoles(resolvers, schema),
     // The catalogue is public, and so is the way to ask for it.
     introspection: true,
     csrfPrevention: true,
@@ -61,13 +58,9 @@ export function createApi({ log }: Pick<ApiOptions, "log">): Api {
       ApolloServerPluginUsageReportingDisabled(),
       queryLimitsPlugin,
       catalogVersionPlugin,
+      requestIdPlugin,
       httpCachingPlugin,
       httpStatusPlugin,
     ],
   });
-}
-
-/** The context of a request that begins now. */
-export function contextOf(catalogue: CurrentCatalogue): Context {
-  return createContext(catalogue.current());
 }

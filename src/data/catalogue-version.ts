@@ -19,3 +19,18 @@ export async function bumpCatalogVersion(tx: Prisma.TransactionClient): Promise<
   await tx.$executeRaw`SELECT pg_notify(${CATALOGUE_CHANNEL}, ${String(version)})`;
   return Number(version);
 }
+
+/** Longest wait for the edits of others before an edit gives up. */
+const LOCK_TIMEOUT = "30s";
+
+/**
+ * Keeps everybody else from editing the catalogue until the transaction ends; reading goes on. Returns the version
+ * that the catalogue has until then.
+ */
+export async function lockCatalogue(tx: Prisma.TransactionClient): Promise<number> {
+  await tx.$executeRawUnsafe(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
+  const [row] = await tx.$queryRaw<{ version: bigint }[]>`
+    SELECT "version" FROM "CatalogVersion" WHERE "id" = ${CATALOGUE_VERSION_ID} FOR UPDATE`;
+  if (row === undefined) throw new Error("the database has no catalogue version");
+  return Number(row.version);
+}

@@ -39,3 +39,34 @@ export function createTable<Row extends { id: string; slug: string }>(rows: read
     bySlug: new Map(rows.map((row) => [row.slug, row])),
   };
 }
+
+/** Tables of the catalogue. */
+export type TableName = Exclude<keyof Catalogue, "version">;
+
+/** What an edit does to one table. */
+export interface TableAmendment {
+  /** Rows that are new or replace the ones of their ids. */
+  rows: readonly { id: string; slug: string }[];
+  removedIds: readonly string[];
+}
+
+/** The catalogue after an edit; tables and rows that the edit does not touch are the same objects. */
+export function amendCatalogue(
+  catalogue: Catalogue,
+  version: number,
+  amendments: ReadonlyMap<TableName, TableAmendment>,
+): Catalogue {
+  const tables = [...amendments].map(([name, amendment]) => [name, amendTable(catalogue[name], amendment)]);
+  return Object.freeze({ ...catalogue, ...Object.fromEntries(tables), version });
+}
+
+function amendTable(
+  table: Table<{ id: string; slug: string }>,
+  { rows, removedIds }: TableAmendment,
+): Table<{ id: string; slug: string }> {
+  const byId = new Map(table.byId);
+  for (const id of removedIds) byId.delete(id);
+  for (const row of rows) byId.set(row.id, row);
+  const ordered = [...byId.values()].sort((left, right) => (left.id < right.id ? -1 : 1));
+  return Object.freeze(createTable(Object.freeze(ordered)));
+}

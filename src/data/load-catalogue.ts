@@ -1,6 +1,7 @@
 import { type Catalogue, createTable, type Table } from "./catalogue.js";
 import { CATALOGUE_VERSION_ID } from "./catalogue-version.js";
 import type { Database } from "./database.js";
+import type { Prisma } from "./prisma/client.js";
 import type {
   GpuRow,
   KvCacheTypeRow,
@@ -14,7 +15,7 @@ import type {
 } from "./rows.js";
 
 /** The table of each part of the catalogue. */
-const TABLES = {
+export const TABLES = {
   models: "Model",
   modelFiles: "ModelFile",
   quantFormats: "QuantFormat",
@@ -71,10 +72,28 @@ export async function readCatalogueVersion(database: Database): Promise<number> 
  * Rows that `previous` has at the same version are taken from it, so that whatever is kept by row stays valid.
  */
 export async function loadCatalogue(database: Database, previous?: Catalogue): Promise<Catalogue> {
-  const parts = await database.query<{ name: string; content: unknown }>(CATALOGUE_STATEMENT);
+  const catalogue = assemble(await database.query<CataloguePart>(CATALOGUE_STATEMENT), previous);
+  if (catalogue === null) throw new Error(`${database.description} holds no catalogue.`);
+  return catalogue;
+}
+
+/** The same within a transaction that keeps everybody else from editing; see `lockCatalogue`. */
+export async function loadLockedCatalogue(tx: Prisma.TransactionClient, previous?: Catalogue): Promise<Catalogue> {
+  const catalogue = assemble(await tx.$queryRawUnsafe<CataloguePart[]>(CATALOGUE_STATEMENT), previous);
+  if (catalogue === null) throw new Error("The database holds no catalogue.");
+  return catalogue;
+}
+
+interface CataloguePart {
+  name: string;
+  content: unknown;
+}
+
+/** The catalogue out of its parts; null when there is no version among them. */
+function assemble(parts: readonly CataloguePart[], previous: Catalogue | undefined): Catalogue | null {
   const contents = new Map(parts.map(({ name, content }) => [name, content]));
   const version = contents.get("version");
-  if (typeof version !== "number") throw new Error(`${database.description} holds no catalogue.`);
+  if (typeof version !== "number") return null;
   const tableOf = <Row extends CatalogueRow>(part: PartName): Table<Row> =>
     toTable<Row>(contents.get(part) as StoredRow[], previous?.[part] as Table<Row> | undefined);
 
@@ -105,7 +124,7 @@ function isSameVersion(known: CatalogueRow, stored: StoredRow): boolean {
 }
 
 /** Times as dates, and nothing changeable to any depth. */
-function toFrozenRow(row: StoredRow): object {
+export function toFrozenRow(row: object): object {
   return Object.freeze(
     Object.fromEntries(
       Object.entries(row).map(([column, value]) => [

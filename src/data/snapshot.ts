@@ -12,6 +12,13 @@ export interface CatalogueSource {
    * Rejects, leaving the snapshot as it is, when the database does not answer.
    */
   refresh(): Promise<void>;
+  /** Takes over a catalogue that an edit of this process has just committed; an older one than the current is ignored. */
+  publish(catalogue: Catalogue): void;
+  /**
+   * Resolves when `current()` has a version or a newer one, asking the database at once; false when it has not after
+   * `timeoutMs`.
+   */
+  reach(version: number, timeoutMs: number): Promise<boolean>;
   /** The database did not answer when last asked: `current()` may be behind. */
   readonly stale: boolean;
   /** Milliseconds since `current()` was last known to be the newest version. */
@@ -50,17 +57,29 @@ export async function createCatalogueSource(
   let timer: NodeJS.Timeout | undefined;
   let loading: Promise<void> | undefined;
   let queued: Promise<void> | undefined;
+  /** Catalogues published so far: one that was being read meanwhile may be older. */
+  let published = 0;
+  const waiting = new Set<() => void>();
+
+  const show = (next: Catalogue) => {
+    catalogue = next;
+    for (const check of waiting) check();
+  };
 
   const load = async () => {
     const startedAt = performance.now();
+    const publishedBefore = published;
     try {
       const isNewest = catalogue !== undefined && (await readCatalogueVersion(database)) === catalogue.version;
       if (!isNewest) {
-        catalogue = await loadCatalogue(database, catalogue);
+        const loaded = await loadCatalogue(database, catalogue);
+        const isOvertaken =
+          published > publishedBefore && catalogue !== undefined && loaded.version <= catalogue.version;
+        if (!isOvertaken) show(loaded);
         onEvent({
           kind: "loaded",
-          version: catalogue.version,
-          rows: countRows(catalogue),
+          version: loaded.version,
+          rows: countRows(loaded),
           milliseconds: performance.now() - startedAt,
         });
       }
@@ -126,6 +145,30 @@ export async function createCatalogueSource(
       return catalogue;
     },
     refresh,
+    publish(next) {
+      if (catalogue !== undefined && next.version <= catalogue.version) return;
+      published++;
+      confirmedAt = performance.now();
+      show(next);
+    },
+    async reach(version, timeoutMs) {
+      const isReached = () => catalogue !== undefined && catalogue.version >= version;
+      if (isReached()) return true;
+      // One that fails is told by the time-out; the next announcement or poll may still come in time.
+      refresh().catch(() => {});
+      return new Promise<boolean>((resolve) => {
+        const end = () => {
+          clearTimeout(timeout);
+          waiting.delete(check);
+          resolve(isReached());
+        };
+        const check = () => {
+          if (isReached()) end();
+        };
+        const timeout = setTimeout(end, timeoutMs);
+        waiting.add(check);
+      });
+    },
     get stale() {
       return stale;
     },

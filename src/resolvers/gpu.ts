@@ -19,4 +19,5 @@ export const Gpu: GpuResolvers = {
   systems: (gpu, args, { catalogue }) => listRows(systemList, systemsOfGpu(catalogue.systems, gpu.id), args, catalogue),
   measurements: (gpu, args, { catalogue }) =>
     listRows(measurementList, measurementsOfGpu(catalogue.measurements, gpu.id), args, catalogue),
+  history: (gpu, page, { backend }) => backend.audit.listOfRow(gpu.id, page),
 };

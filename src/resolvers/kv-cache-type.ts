@@ -5,4 +5,5 @@ import type { KvCacheTypeResolvers } from "./types.generated.js";
 export const KvCacheType: KvCacheTypeResolvers = {
   id: (type) => encodeGlobalId("KvCacheType", type.id),
   runtimes: (type, _, { catalogue }) => findRowsBySlug(catalogue.runtimes, type.runtimes),
+  history: (type, page, { backend }) => backend.audit.listOfRow(type.id, page),
 };

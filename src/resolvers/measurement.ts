@@ -14,4 +14,5 @@ export const Measurement: MeasurementResolvers = {
   comparisons: (measurement, _, { services }) => services.evidence.of(measurement).comparisons,
   error: (measurement, _, { services }) => mainError(services.evidence.of(measurement)),
   notComparedBecause: (measurement, _, { services }) => services.evidence.of(measurement).reason,
+  history: (measurement, page, { backend }) => backend.audit.listOfRow(measurement.id, page),
 };

@@ -7,4 +7,5 @@ export const ModelFile: ModelFileResolvers = {
   model: (file, _, { catalogue }) => requireRow(catalogue.models, file.modelId),
   quantFormat: (file, _, { catalogue }) => findRow(catalogue.quantFormats, file.quantFormatId),
   size: (file) => file.sizeBytes,
+  history: (file, page, { backend }) => backend.audit.listOfRow(file.id, page),
 };

@@ -21,4 +21,5 @@ export const Model: ModelResolvers = {
     listRows(scenarioList, scenariosOfModel(catalogue.scenarios, model.id), args, catalogue),
   measurements: (model, args, { catalogue }) =>
     listRows(measurementList, measurementsOfModel(catalogue.measurements, model.id), args, catalogue),
+  history: (model, page, { backend }) => backend.audit.listOfRow(model.id, page),
 };

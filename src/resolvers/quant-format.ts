@@ -20,4 +20,5 @@ export const QuantFormat: QuantFormatResolvers = {
     listRows(scenarioList, scenariosOfQuantFormat(catalogue.scenarios, format.id), args, catalogue),
   measurements: (format, args, { catalogue }) =>
     listRows(measurementList, measurementsOfQuantFormat(catalogue.measurements, format.id), args, catalogue),
+  history: (format, page, { backend }) => backend.audit.listOfRow(format.id, page),
 };

@@ -1,3 +1,4 @@
+import { listTokens } from "../services/access/list-tokens.js";
 import { listRows } from "../services/catalogue/list.js";
 import { gpuList } from "../services/catalogue/lists/gpus.js";
 import { listHardware } from "../services/catalogue/lists/hardware.js";
@@ -8,10 +9,11 @@ import { quantFormatList } from "../services/catalogue/lists/quant-formats.js";
 import { runtimeList } from "../services/catalogue/lists/runtimes.js";
 import { scenarioList } from "../services/catalogue/lists/scenarios.js";
 import { systemList } from "../services/catalogue/lists/systems.js";
-import { findNode, findNodes } from "../services/catalogue/nodes.js";
+import { findAnyNode, findNodes } from "../services/catalogue/nodes.js";
 import { compare } from "../services/comparison/compare.js";
 import { estimateEach } from "../services/estimation/outcomes.js";
 import { findAccuracy } from "../services/evidence/find-accuracy.js";
+import { readChangeFilter } from "./catalog-change.js";
 import type { QueryResolvers } from "./types.generated.js";
 
 export const Query: QueryResolvers = {
@@ -42,7 +44,10 @@ export const Query: QueryResolvers = {
   runnable: (_, args, { services }) => services.runnable.find(args),
   compare: (_, { input }, { catalogue, services }) => compare(input, catalogue, services.estimation),
 
-  node: (_, { id }, { catalogue }) => findNode(catalogue, id),
-  nodes: (_, { ids }, { catalogue }) => findNodes(catalogue, ids),
+  node: (_, { id }, { catalogue, backend }) => findAnyNode(catalogue, backend.audit, id),
+  nodes: (_, { ids }, { catalogue, backend }) => findNodes(catalogue, backend.audit, ids),
+  catalogChanges: (_, { filter, ...page }, { backend }) => backend.audit.list(readChangeFilter(filter ?? {}), page),
+  apiTokens: async (_, args, { backend }) => listTokens(await backend.access.listTokens(), args),
+  viewer: (_, __, context) => context.viewer(),
   catalogVersion: (_, __, { catalogue }) => catalogue.version,
 };

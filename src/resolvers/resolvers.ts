@@ -1,4 +1,5 @@
 import { ByteSize } from "./byte-size.js";
+import { CatalogChange, CatalogChangeConnection, RowDiff } from "./catalog-change.js";
 import { Estimate, EstimateOutcome } from "./estimate.js";
 import { Gpu } from "./gpu.js";
 import { HardwareFit, HardwareFitConnection } from "./hardware.js";
@@ -6,6 +7,7 @@ import { KvCacheType } from "./kv-cache-type.js";
 import { Measurement } from "./measurement.js";
 import { Model } from "./model.js";
 import { ModelFile } from "./model-file.js";
+import { Mutation } from "./mutation.js";
 import { Node } from "./node.js";
 import { QuantFormat } from "./quant-format.js";
 import { Query } from "./query.js";
@@ -19,6 +21,8 @@ import type { Resolvers } from "./types.generated.js";
 /** Every resolver that is more than a property of the same name. */
 export const resolvers: Resolvers = {
   ByteSize,
+  CatalogChange,
+  CatalogChangeConnection,
   DateTime,
   Estimate,
   EstimateOutcome,
@@ -30,9 +34,11 @@ export const resolvers: Resolvers = {
   Measurement,
   Model,
   ModelFile,
+  Mutation,
   Node,
   QuantFormat,
   Query,
+  RowDiff,
   RunnableConnection,
   Runtime,
   SafeInt,

@@ -14,4 +14,5 @@ export const Runtime: RuntimeResolvers = {
     listRows(kvCacheTypeList, usableIn(catalogue.kvCacheTypes, runtime.slug), args, catalogue),
   measurements: (runtime, args, { catalogue }) =>
     listRows(measurementList, measurementsOfRuntime(catalogue.measurements, runtime.id), args, catalogue),
+  history: (runtime, page, { backend }) => backend.audit.listOfRow(runtime.id, page),
 };

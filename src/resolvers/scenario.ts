@@ -16,4 +16,6 @@ export const Scenario: ScenarioResolvers = {
   verdict: (scenario, _, { services }) => services.scenarios.render(scenario).verdict,
   faq: (scenario, _, { services }) => services.scenarios.render(scenario).faq,
   related: (scenario, page, { catalogue }) => listRelatedScenarios(scenario, page, catalogue),
+  templates: (scenario) => scenario,
+  history: (scenario, page, { backend }) => backend.audit.listOfRow(scenario.id, page),
 };

@@ -9,4 +9,5 @@ export const System: SystemResolvers = {
   gpu: (system, _, { catalogue }) => requireRow(catalogue.gpus, system.gpuId),
   memory: (system, _, { catalogue }) => bytesOfGib(systemMemoryGib(system, catalogue)),
   hostMemory: (system) => (system.hostMemoryGib === null ? null : bytesOfGib(system.hostMemoryGib)),
+  history: (system, page, { backend }) => backend.audit.listOfRow(system.id, page),
 };

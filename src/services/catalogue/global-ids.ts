@@ -15,6 +15,19 @@ export const nodeTables = {
 
 export type NodeType = keyof typeof nodeTables;
 
+/** The schema's word for each type where it is a value. */
+export const entityNames = {
+  Model: "MODEL",
+  ModelFile: "MODEL_FILE",
+  QuantFormat: "QUANT_FORMAT",
+  KvCacheType: "KV_CACHE_TYPE",
+  Gpu: "GPU",
+  System: "SYSTEM",
+  Runtime: "RUNTIME",
+  Scenario: "SCENARIO",
+  Measurement: "MEASUREMENT",
+} as const satisfies Record<NodeType, string>;
+
 /** A global id taken apart. */
 export interface NodeReference {
   type: NodeType;
@@ -25,6 +38,16 @@ export interface NodeReference {
 /** The opaque id that clients hold for a row. */
 export function encodeGlobalId(type: NodeType, id: string): string {
   return Buffer.from(`${type}:${id}`).toString("base64url");
+}
+
+/** The opaque id that clients hold for a change. */
+export function encodeChangeId(id: number): string {
+  return Buffer.from(`CatalogChange:${id}`).toString("base64url");
+}
+
+/** The id of a change in decimal; null when the text is no id of one. */
+export function decodeChangeId(globalId: string): string | null {
+  return /^CatalogChange:(\d+)$/.exec(Buffer.from(globalId, "base64url").toString("utf8"))?.[1] ?? null;
 }
 
 /** Takes a global id apart; null when the text is none. */

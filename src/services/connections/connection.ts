@@ -88,9 +88,7 @@ export function sortItems<Item>(items: readonly Item[], { keys, idOf }: Order<It
  * @throws BadUserInputError as {@link paginate} does
  */
 export function checkPage<Item>(order: Order<Item>, page: PageArguments): void {
-  readPageSize(page);
-  readCursor(page.after, "after", order);
-  readCursor(page.before, "before", order);
+  readPage(order, page);
 }
 
 /** One page of items that are in their order already; see {@link paginate}. */
@@ -99,9 +97,7 @@ export function paginateSorted<Item>(
   order: Order<Item>,
   page: PageArguments,
 ): Connection<Item> {
-  const size = readPageSize(page);
-  const after = readCursor(page.after, "after", order);
-  const before = readCursor(page.before, "before", order);
+  const { size, after, before } = readPage(order, page);
   const compare = (item: Item, position: Position) => comparePositions(positionOf(item, order), position, order);
 
   const lower = after === null ? 0 : countWhere(sorted, (item) => compare(item, after) <= 0);
@@ -109,11 +105,9 @@ export function paginateSorted<Item>(
   const start = size.fromEnd ? Math.max(lower, upper - size.count) : lower;
   const end = size.fromEnd ? upper : Math.min(upper, lower + size.count);
 
-  const signature = signatureOf(order);
-  const edges = sorted.slice(start, Math.max(start, end)).map((item) => ({
-    cursor: encodeCursor(signature, positionOf(item, order)),
-    node: item,
-  }));
+  const edges = sorted
+    .slice(start, Math.max(start, end))
+    .map((item) => ({ cursor: cursorOf(item, order), node: item }));
   return {
     edges,
     nodes: edges.map((edge) => edge.node),
@@ -125,6 +119,30 @@ export function paginateSorted<Item>(
     },
     totalCount: sorted.length,
   };
+}
+
+/** Paging arguments, read: how many items from which end, between which positions. */
+export interface Page {
+  size: { count: number; fromEnd: boolean };
+  after: Position | null;
+  before: Position | null;
+}
+
+/**
+ * Reads paging arguments for lists of any kind, also those that a database cuts.
+ * @throws BadUserInputError as {@link paginate} does
+ */
+export function readPage<Item>(order: Order<Item>, page: PageArguments): Page {
+  return {
+    size: readPageSize(page),
+    after: readCursor(page.after, "after", order),
+    before: readCursor(page.before, "before", order),
+  };
+}
+
+/** The cursor of an item in an order. */
+export function cursorOf<Item>(item: Item, order: Order<Item>): string {
+  return encodeCursor(signatureOf(order), positionOf(item, order));
 }
 
 function readPageSize(page: PageArguments): { count: number; fromEnd: boolean } {

@@ -2,6 +2,7 @@ import type { Catalogue } from "../../data/catalogue.js";
 import type { RuntimeRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import type { RuntimeRequest } from "../../estimator/estimate.types.js";
+import { EstimateError } from "../../estimator/estimate-error.js";
 import { readExllamaConstants } from "../../estimator/runtimes/exllama/read-exllama-constants.js";
 import { readMlxConstants } from "../../estimator/runtimes/mlx/read-mlx-constants.js";
 import { readSglangConstants } from "../../estimator/runtimes/sglang/read-sglang-constants.js";
@@ -60,6 +61,32 @@ export function resolveRuntime(input: RuntimeInput, path: ArgumentPath, catalogu
   const engine = engineOf(input);
   const runtime = requireRuntime(SLUGS[engine], catalogue);
   return { runtime, request: requestOf(engine, input, runtime, [...path, engine]) };
+}
+
+/** Whether the estimator computes an engine by this slug. */
+export function isEngine(slug: string): boolean {
+  return Object.values(SLUGS).includes(slug);
+}
+
+const constantReaders: Partial<Record<Engine, (constants: RuntimeRow["constants"]) => unknown>> = {
+  vllm: readVllmConstants,
+  sglang: readSglangConstants,
+  tensorrtLlm: readTensorrtLlmConstants,
+  transformers: readTransformersConstants,
+  mlx: readMlxConstants,
+  exllama: readExllamaConstants,
+};
+
+/** Why an engine could not be computed with these constants, in a sentence; null when it can, or has no rules here. */
+export function explainUnusable(slug: string, constants: RuntimeRow["constants"]): string | null {
+  const engine = (Object.keys(SLUGS) as Engine[]).find((key) => SLUGS[key] === slug);
+  try {
+    if (engine !== undefined) constantReaders[engine]?.(constants);
+    return null;
+  } catch (error) {
+    if (error instanceof EstimateError) return error.message;
+    throw error;
+  }
 }
 
 function requestOf(engine: Engine, input: RuntimeInput, row: RuntimeRow, path: ArgumentPath): RuntimeRequest {

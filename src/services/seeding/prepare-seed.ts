@@ -1,6 +1,7 @@
 import { type Catalogue, createTable } from "../../data/catalogue.js";
 import type { ScenarioRow } from "../../data/rows.js";
 import { checkRow, type RowProblem } from "../catalogue/rules/check-row.js";
+import { toColumns } from "../catalogue/rules/columns.js";
 import { ENTITIES, type EntityName, type EntityRules } from "../catalogue/rules/entities.js";
 import { suggestSlugs } from "../catalogue/suggestions.js";
 import { SEED_FILES } from "./read-seed.js";
@@ -116,32 +117,13 @@ function checkScenarios(seed: PreparedSeed, check: ScenarioCheck, problems: Seed
   }
 }
 
-/** The columns of a row: references as ids (found by entity and slug), computed columns added. */
-export function toColumns(
-  rules: EntityRules,
-  row: PreparedRow,
-  idOf: (entity: EntityName, slug: string) => string,
-): Record<string, unknown> {
-  const columns: Record<string, unknown> = {
-    id: idOf(rules.entity, row.slug),
-    ...row.input,
-    ...rules.derive?.(row.input),
-  };
-  for (const { field, entity, column } of rules.references) {
-    if (!column) continue;
-    const slug = columns[field] as string | null;
-    delete columns[field];
-    columns[column] = slug === null ? null : idOf(entity, slug);
-  }
-  return columns;
-}
-
 /** The catalogue that a database with nothing but this seed would hold. */
 export function toCatalogue(seed: PreparedSeed): Catalogue {
   const never = new Date(0);
   const tables = ENTITIES.map((rules) => {
     const rows = (seed.get(rules.entity) ?? []).map((row) => ({
-      ...toColumns(rules, row, seedRowId),
+      id: seedRowId(rules.entity, row.slug),
+      ...toColumns(rules, row.input, seedRowId),
       version: 1,
       createdAt: never,
       updatedAt: never,

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { bumpCatalogVersion, CATALOGUE_VERSION_ID } from "../../data/catalogue-version.js";
 import type { Database } from "../../data/database.js";
 import type { Prisma } from "../../data/prisma/client.js";
+import { toColumns } from "../catalogue/rules/columns.js";
 import { ENTITIES, type EntityName, type EntityRules } from "../catalogue/rules/entities.js";
-import { type PreparedSeed, toColumns } from "./prepare-seed.js";
+import type { PreparedSeed } from "./prepare-seed.js";
 import { seedRowId } from "./row-id.js";
 
 /** A row that was left as it is in the database. */
@@ -86,7 +87,7 @@ async function writeRows(tx: Prisma.TransactionClient, seed: PreparedSeed): Prom
         kept.push({ entity: rules.entity, slug: row.slug, reason: "taken" });
         continue;
       }
-      const columns = toColumns(rules, row, idOf);
+      const columns = { id, ...toColumns(rules, row.input, idOf) };
       const contentHash = hashColumns(columns);
       const mark = seeded.get(id);
       if (stored && mark?.contentHash === contentHash) {

@@ -1,8 +1,10 @@
 import type { AddressInfo } from "node:net";
 import type { Catalogue } from "../../../src/data/catalogue.js";
-import { createHttpService, type HttpOptions, type HttpService } from "../../../src/http.js";
+import { type CurrentCatalogue, createHttpService, type HttpOptions, type HttpService } from "../../../src/http.js";
 import type { Log } from "../../../src/log.js";
-import { type CurrentCatalogue, createApi } from "../../../src/server.js";
+import { createApi } from "../../../src/server.js";
+import { ANONYMOUS } from "../../../src/services/access/viewer.js";
+import type { Backend } from "../../../src/services/backend.js";
 
 /** What a GraphQL response looks like to a test. */
 export interface Answer {
@@ -22,18 +24,30 @@ export interface TestServer extends HttpService {
   stop(): Promise<void>;
 }
 
+const refuse = () => Promise.reject(new Error("this test has no database"));
+
+/** Stands for the database where a test has none: nobody sends a token, nothing is edited. */
+const noBackend: Backend = {
+  editing: { edit: refuse },
+  audit: { list: refuse, listOfRow: refuse, find: refuse },
+  access: { identify: async () => ANONYMOUS, createToken: refuse, revokeToken: refuse, listTokens: refuse },
+};
+
 /** Starts the real server over a catalogue, on a port that the system chooses. */
 export async function startServer(
   catalogue: Catalogue | CurrentCatalogue,
-  options: Partial<Pick<HttpOptions, "corsOrigins" | "playground">> = {},
+  options: Partial<Pick<HttpOptions, "corsOrigins" | "playground" | "backend">> = {},
 ): Promise<TestServer> {
   const logged: TestServer["logged"] = [];
   const note = (message: string, error?: unknown) => void logged.push({ message, error });
   const log: Log = { error: note, warn: note, info: () => {}, debug: () => {} };
-  const source = "current" in catalogue ? catalogue : { current: () => catalogue };
+  const source =
+    "current" in catalogue
+      ? catalogue
+      : { current: () => catalogue, reach: async (version: number) => catalogue.version >= version };
   const api = createApi({ log });
   await api.start();
-  const service = createHttpService({ api, catalogue: source, corsOrigins: [], log, ...options });
+  const service = createHttpService({ api, catalogue: source, backend: noBackend, corsOrigins: [], log, ...options });
   await new Promise<void>((resolve) => service.server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(service.server.address() as AddressInfo).port}`;
   return {

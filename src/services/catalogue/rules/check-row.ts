@@ -18,9 +18,30 @@ const MAX_SHOWN_LENGTH = 80;
 
 /** Checks a row of an entity against its rules: the row with its defaults, or everything that is wrong with it. */
 export function checkRow(rules: EntityRules, row: unknown): CheckedRow {
+  const unstorable = [...findUnstorable(row, [])];
   const result = rules.input.safeParse(row, { error: describeIssue, reportInput: true });
-  if (result.success) return { ok: true, input: result.data };
-  return { ok: false, problems: result.error.issues.map((issue) => toProblem(rules, issue)) };
+  if (result.success && unstorable.length === 0) return { ok: true, input: result.data };
+  const problems = result.success ? [] : result.error.issues.map((issue) => toProblem(rules, issue));
+  return { ok: false, problems: [...problems, ...unstorable] };
+}
+
+/** What PostgreSQL keeps in no text: the character NUL, and halves of surrogate pairs. */
+const UNSTORABLE = /\0|\p{Surrogate}/u;
+
+/** Texts and keys, at any depth, that the database cannot hold. */
+function* findUnstorable(value: unknown, path: (string | number)[]): Generator<RowProblem> {
+  if (typeof value === "string") {
+    if (UNSTORABLE.test(value))
+      yield { path, message: "must not have the character NUL or half a surrogate pair in it" };
+  } else if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) yield* findUnstorable(item, [...path, index]);
+  } else if (typeof value === "object" && value !== null) {
+    for (const [key, item] of Object.entries(value)) {
+      if (UNSTORABLE.test(key))
+        yield { path, message: "must not have the character NUL or half a surrogate pair in a key" };
+      yield* findUnstorable(item, [...path, key]);
+    }
+  }
 }
 
 function toProblem(rules: EntityRules, issue: z.core.$ZodIssue): RowProblem {

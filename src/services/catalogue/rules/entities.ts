@@ -101,3 +101,8 @@ export const ENTITIES: readonly EntityRules[] = [
     ],
   },
 ];
+
+/** The rule of each field that people give. */
+export function fieldsOf({ input }: EntityRules): Readonly<Record<string, z.ZodType>> {
+  return (input as unknown as z.ZodObject).shape as Readonly<Record<string, z.ZodType>>;
+}

@@ -1,0 +1,162 @@
+import { randomUUID } from "node:crypto";
+import type { Database } from "../../data/database.js";
+import { describeFailure } from "../../data/database-failure.js";
+import { ApiError } from "../../errors.js";
+import type { UserError } from "../editing/user-error.js";
+import { checkTokenInput, type TokenInput } from "./check-token-input.js";
+import { createFailedLogins, type FailedLogins } from "./failed-logins.js";
+import { createToken, hashSecret, isSameSecret, readToken } from "./secret.js";
+import { ANONYMOUS, type Role, type Viewer } from "./viewer.js";
+
+/** A token as people see it; its secret is not kept. */
+export interface ApiTokenModel {
+  id: string;
+  name: string;
+  role: Role;
+  createdBy: string;
+  createdAt: Date;
+  expiresAt: Date;
+  revokedBy: string | null;
+  revokedAt: Date | null;
+  lastUsedAt: Date | null;
+}
+
+export interface CreatedToken {
+  /** Shown this once; null when it was not made. */
+  text: string | null;
+  token: ApiTokenModel | null;
+  problems: readonly UserError[];
+}
+
+/** Says who is asking, and keeps the tokens that say so. */
+export interface AccessService {
+  /**
+   * Who sends this `Authorization` header.
+   * @param address where it comes from, for counting failures
+   * @throws ApiError UNAUTHENTICATED for a token that does not hold
+   */
+  identify(header: string | undefined, address: string): Promise<Viewer>;
+  createToken(input: TokenInput, creator: Viewer): Promise<CreatedToken>;
+  /** Revokes a token; null when there is none of this id. A token revoked before stays as it is. */
+  revokeToken(id: string, revoker: Viewer): Promise<ApiTokenModel | null>;
+  listTokens(): Promise<ApiTokenModel[]>;
+}
+
+/** The server's own administrator, whose token is a setting. */
+const SERVER_ADMIN: Viewer = { name: "server administrator", role: "ADMIN", tokenId: null, isAnonymous: false };
+
+/** A use is recorded when the last one is older than this. */
+const LAST_USE_RESOLUTION_MS = 60_000;
+
+/** Hashes of tokens that held lately; an address with many failures does not lock these out. */
+const MAX_KNOWN_GOOD = 1_000;
+
+/** What of a token is shown. */
+const visible = {
+  id: true,
+  name: true,
+  role: true,
+  createdBy: true,
+  createdAt: true,
+  expiresAt: true,
+  revokedBy: true,
+  revokedAt: true,
+  lastUsedAt: true,
+} as const;
+
+export interface AccessOptions {
+  database: Database;
+  /** Token of the first administrator; null when there is none. */
+  adminToken: string | null;
+  failedLogins?: FailedLogins;
+  now?: () => Date;
+}
+
+/** Builds the access service over a database. */
+export function createAccessService({
+  database: { prisma },
+  adminToken,
+  failedLogins = createFailedLogins(),
+  now = () => new Date(),
+}: AccessOptions): AccessService {
+  const adminHash = adminToken === null ? null : hashSecret(adminToken);
+  const knownGood = new Set<string>();
+
+  const findViewer = async (text: string): Promise<Viewer | null> => {
+    if (adminHash !== null && isSameSecret(text, adminHash)) return SERVER_ADMIN;
+    const parts = readToken(text);
+    if (parts === null) return null;
+    const token = await prisma.apiToken.findUnique({ where: { id: parts.id } });
+    if (token === null || !isSameSecret(parts.secret, token.secretHash)) return null;
+    if (token.revokedAt !== null || token.expiresAt <= now()) return null;
+    const oldest = new Date(now().getTime() - LAST_USE_RESOLUTION_MS);
+    if (token.lastUsedAt === null || token.lastUsedAt < oldest) {
+      await prisma.apiToken.updateMany({ where: { id: token.id }, data: { lastUsedAt: now() } });
+    }
+    return { name: token.name, role: token.role, tokenId: token.id, isAnonymous: false };
+  };
+
+  const rememberGood = (hash: string) => {
+    knownGood.delete(hash);
+    knownGood.add(hash);
+    const [oldest] = knownGood;
+    if (knownGood.size > MAX_KNOWN_GOOD && oldest !== undefined) knownGood.delete(oldest);
+  };
+
+  return {
+    async identify(header, address) {
+      if (header === undefined) return ANONYMOUS;
+      const text = /^Bearer +([\x21-\x7e]+) *$/i.exec(header)?.[1];
+      if (text === undefined) {
+        throw new ApiError("UNAUTHENTICATED", "The Authorization header must be `Bearer` and a token.");
+      }
+      const hash = hashSecret(text);
+      const waitSeconds = knownGood.has(hash) ? 0 : failedLogins.waitSeconds(address);
+      if (waitSeconds > 0) {
+        throw new ApiError(
+          "UNAUTHENTICATED",
+          `Too many tokens from this address were refused; it may try again in ${waitSeconds} s.`,
+          { retryAfterSeconds: waitSeconds },
+        );
+      }
+      const viewer = await whileReachable(findViewer(text));
+      if (viewer !== null) {
+        rememberGood(hash);
+        return viewer;
+      }
+      knownGood.delete(hash);
+      failedLogins.note(address);
+      throw new ApiError("UNAUTHENTICATED", "The token is unknown, expired or revoked.");
+    },
+
+    async createToken(input, creator) {
+      const { problems, name, role, expiresAt } = checkTokenInput(input, now());
+      if (problems.length > 0) return { text: null, token: null, problems };
+      const id = randomUUID();
+      const { text, secretHash } = createToken(id);
+      const data = { id, name, role, secretHash, createdBy: creator.name, createdAt: now(), expiresAt };
+      const token = await whileReachable(prisma.apiToken.create({ data, select: visible }));
+      return { text, token, problems };
+    },
+
+    async revokeToken(id, revoker) {
+      const data = { revokedAt: now(), revokedBy: revoker.name };
+      await whileReachable(prisma.apiToken.updateMany({ where: { id, revokedAt: null }, data }));
+      return whileReachable(prisma.apiToken.findUnique({ where: { id }, select: visible }));
+    },
+
+    listTokens: () => whileReachable(prisma.apiToken.findMany({ select: visible, orderBy: { id: "asc" } })),
+  };
+}
+
+async function whileReachable<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    if (describeFailure(error) === null) throw error;
+    throw new ApiError(
+      "UNAVAILABLE",
+      "The database does not answer, so that tokens cannot be looked up. Try again later.",
+    );
+  }
+}

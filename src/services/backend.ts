@@ -1,0 +1,28 @@
+import type { Database } from "../data/database.js";
+import type { CatalogueSource } from "../data/snapshot.js";
+import { type AccessService, createAccessService } from "./access/access.js";
+import { type AuditService, createAuditService } from "./audit/audit.js";
+import { createEditingService, type EditingService } from "./editing/editing.js";
+
+/** What a server does that needs the database while it answers. */
+export interface Backend {
+  editing: EditingService;
+  audit: AuditService;
+  access: AccessService;
+}
+
+export interface BackendOptions {
+  database: Database;
+  catalogue: CatalogueSource;
+  /** Token of the first administrator; null when there is none. */
+  adminToken: string | null;
+}
+
+/** Builds what needs the database. */
+export function createBackend({ database, catalogue, adminToken }: BackendOptions): Backend {
+  return {
+    editing: createEditingService(database, catalogue),
+    audit: createAuditService(database),
+    access: createAccessService({ database, adminToken }),
+  };
+}
