@@ -6,6 +6,13 @@ describe.each(DATABASE_KINDS)("check constraints (%s)", (kind) => {
   let test: TestDatabase;
   beforeAll(async () => {
     test = await openTestDatabase(kind, { seeded: true });
+    await test.database.prisma.$executeRaw`
+      INSERT INTO "CatalogChange" ("catalogVersion", "entity", "rowId", "slug", "rowVersion", "operation", "fields",
+        "after", "actorName", "actorRole", "requestId")
+      VALUES (1, 'Gpu', ${crypto.randomUUID()}::uuid, 'x', 1, 'CREATE', '{}', '{}', 'x', 'ADMIN', 'x')`;
+    await test.database.prisma.$executeRaw`
+      INSERT INTO "ApiToken" ("id", "name", "role", "secretHash", "createdBy", "expiresAt")
+      VALUES (${crypto.randomUUID()}::uuid, 'x', 'EDITOR', ${"0".repeat(64)}, 'x', now() + interval '1 day')`;
   });
   afterAll(() => test.close());
 
@@ -33,6 +40,11 @@ describe.each(DATABASE_KINDS)("check constraints (%s)", (kind) => {
     ["Scenario", `"sequences" = 0`, "Scenario_sequences_check"],
     ["Scenario", `"faq" = '{}'`, "Scenario_faq_check"],
     ["Measurement", `"measured" = '{}'`, "Measurement_measured_check"],
+    ["CatalogChange", `"before" = NULL, "operation" = 'UPDATE'`, "CatalogChange_before_check"],
+    ["CatalogChange", `"after" = '[]'`, "CatalogChange_after_check"],
+    ["ApiToken", `"secretHash" = 'x'`, "ApiToken_secretHash_check"],
+    ["ApiToken", `"expiresAt" = "createdAt"`, "ApiToken_expiresAt_check"],
+    ["ApiToken", `"revokedAt" = now()`, "ApiToken_revokedAt_check"],
     ["CatalogVersion", `"id" = 2`, "CatalogVersion_one_row_check"],
   ])("refuse %s with %s", async (table, change, constraint) => {
     const rows = await test.database.prisma.$queryRawUnsafe<unknown[]>(`SELECT 1 AS one FROM "${table}" LIMIT 1`);

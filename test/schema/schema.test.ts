@@ -10,6 +10,7 @@ import {
   isInputObjectType,
   isObjectType,
   Kind,
+  type ObjectTypeDefinitionNode,
   parse,
   print,
   type TypeDefinitionNode,
@@ -17,6 +18,8 @@ import {
   visit,
 } from "graphql";
 import { describe, expect, it } from "vitest";
+import { enforceRoles } from "../../src/resolvers/enforce-roles.js";
+import { resolvers } from "../../src/resolvers/resolvers.js";
 
 const read = (name: string) => readFileSync(new URL(name, import.meta.url), "utf8");
 const current = read("../../schema.graphql");
@@ -58,6 +61,14 @@ function definitionsOf(document: DocumentNode): Map<string, string> {
     }
   }
   return found;
+}
+
+/** The fields of an object type of the current schema. */
+function schemaType(name: string): readonly FieldDefinitionNode[] {
+  const found = parse(current).definitions.find(
+    (definition) => definition.kind === Kind.OBJECT_TYPE_DEFINITION && definition.name.value === name,
+  );
+  return (found as ObjectTypeDefinitionNode | undefined)?.fields ?? [];
 }
 
 /** 0.10 and 0.1 are the same default. */
@@ -117,14 +128,31 @@ describe("schema.graphql", () => {
     }
   });
 
+  it("says of every mutation who may use it", () => {
+    const mutations = schemaType("Mutation");
+    expect(mutations.length).toBeGreaterThanOrEqual(50);
+    const open = mutations.filter(
+      ({ directives }) =>
+        !directives?.some((directive) => /^@auth\(requires: (EDITOR|ADMIN)\)$/.test(print(directive))),
+    );
+    expect(open.map(({ name }) => name.value)).toEqual([]);
+  });
+
+  it("has a resolver for every mutation, and none is left without its directive", () => {
+    const names = schemaType("Mutation").map(({ name }) => name.value);
+    expect(Object.keys(resolvers.Mutation ?? {}).sort()).toEqual(names.toSorted());
+    const bare = parse(current.replace(/(createGpu\([^)]*\): GpuPayload!) @auth\(requires: EDITOR\)/, "$1"));
+    expect(() => enforceRoles(resolvers, bare)).toThrow(/createGpu/);
+  });
+
   it("lets every list be searched, and archived rows be seen where there are any", () => {
     const schema = buildSchema(current);
-    // What is computed (hardware that fits) is not stored, so it cannot be archived.
-    const storesRows = (list: GraphQLField<unknown, unknown>): boolean => {
+    // What is computed (hardware that fits) is not stored, and history and tokens stay as they are.
+    const isArchivable = (list: GraphQLField<unknown, unknown>): boolean => {
       const connection = getNamedType(list.type);
       const node = isObjectType(connection) ? connection.getFields().nodes : undefined;
       const item = node && getNamedType(node.type);
-      return isObjectType(item) && item.getInterfaces().some(({ name }) => name === "Node");
+      return isObjectType(item) && Object.hasOwn(item.getFields(), "archivedAt");
     };
     const lists = Object.values(schema.getQueryType()?.getFields() ?? {}).filter((field) =>
       field.args.some((argument) => argument.name === "after"),
@@ -133,7 +161,7 @@ describe("schema.graphql", () => {
     for (const list of lists) {
       const filter = list.args.find((argument) => argument.name === "filter")?.type;
       if (!isInputObjectType(filter)) throw new Error(`${list.name} has no filter`);
-      const fields = storesRows(list) ? ["search", "includeArchived"] : ["search"];
+      const fields = isArchivable(list) ? ["search", "includeArchived"] : ["search"];
       expect(Object.keys(filter.getFields())).toEqual(expect.arrayContaining(fields));
     }
   });

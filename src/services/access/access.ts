@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Database } from "../../data/database.js";
 import { describeFailure } from "../../data/database-failure.js";
 import { ApiError } from "../../errors.js";
+import { isRowId } from "../catalogue/global-ids.js";
 import type { UserError } from "../editing/user-error.js";
 import { checkTokenInput, type TokenInput } from "./check-token-input.js";
 import { createFailedLogins, type FailedLogins } from "./failed-logins.js";
@@ -140,6 +141,7 @@ export function createAccessService({
     },
 
     async revokeToken(id, revoker) {
+      if (!isRowId(id)) return null;
       const data = { revokedAt: now(), revokedBy: revoker.name };
       await whileReachable(prisma.apiToken.updateMany({ where: { id, revokedAt: null }, data }));
       return whileReachable(prisma.apiToken.findUnique({ where: { id }, select: visible }));

@@ -2,7 +2,7 @@ import type { Database } from "../../data/database.js";
 import { describeFailure } from "../../data/database-failure.js";
 import type { CatalogChange, Prisma } from "../../data/prisma/client.js";
 import { ApiError, BadUserInputError } from "../../errors.js";
-import { decodeGlobalId, type NodeType } from "../catalogue/global-ids.js";
+import { decodeGlobalId, isRowId, type NodeType } from "../catalogue/global-ids.js";
 import { requireSearch } from "../catalogue/list.js";
 import {
   cursorOf,
@@ -120,6 +120,8 @@ function compileFilter(filter: ChangeFilter): Prisma.CatalogChangeWhereInput {
   const { search, type, row, actor, operation, at, catalogVersion } = filter;
   const conditions: Prisma.CatalogChangeWhereInput[] = [];
   if (search != null) conditions.push(...wordsOf(search).map(contains));
+  // No text of the database has this character, and it takes none to look for.
+  if (search?.includes("\0")) conditions.push({ id: { in: [] } });
   if (type != null) conditions.push({ entity: { in: [...type] } });
   if (row != null) conditions.push({ rowId: { in: rowIdsOf(row) } });
   if (actor != null) conditions.push({ actorName: { in: actor.filter((name) => !name.includes("\0")) } });
@@ -147,12 +149,10 @@ function contains(word: string): Prisma.CatalogChangeWhereInput {
   return { OR: [{ slug: condition }, { actorName: condition }, { comment: condition }, { requestId: condition }] };
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 /** The row's own id, or nothing when the text is no id of a row. */
 function rowIdsOf(globalId: string): string[] {
   const id = decodeGlobalId(globalId)?.id;
-  return id !== undefined && UUID.test(id) ? [id] : [];
+  return id !== undefined && isRowId(id) ? [id] : [];
 }
 
 function toChangeModel(row: CatalogChange): ChangeModel {

@@ -50,6 +50,13 @@ export function decodeChangeId(globalId: string): string | null {
   return /^CatalogChange:(\d+)$/.exec(Buffer.from(globalId, "base64url").toString("utf8"))?.[1] ?? null;
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whether a text can be a row's own id; the database refuses to compare any other with one. */
+export function isRowId(text: string): boolean {
+  return UUID.test(text);
+}
+
 /** Takes a global id apart; null when the text is none. */
 export function decodeGlobalId(globalId: string): NodeReference | null {
   const text = Buffer.from(globalId, "base64url").toString("utf8");

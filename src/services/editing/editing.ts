@@ -152,13 +152,12 @@ export function createEditingService(database: Database, source: CatalogueSource
 
 /** Plans over a catalogue, and checks what the plan would do to it. */
 async function prepare(base: Catalogue, planner: Planner, options: EditOptions): Promise<Prepared> {
-  const planned = planner(base);
-  const plan = { ...planned, problems: [...checkComment(options.comment), ...planned.problems] };
-  if (plan.problems.length > 0 || plan.changes.length === 0) return { base, plan, catalogue: base };
+  const plan = planner(base);
   const catalogue = amendCatalogue(base, base.version, amendmentsOf(plan.changes, provisionalRow));
+  // Those of rows that are right by themselves are told together with what is wrong with others.
   const consequences = await checkConsequences(plan.changes, base, catalogue);
-  if (consequences.length === 0) return { base, plan, catalogue };
-  return { base, plan: { ...plan, problems: consequences }, catalogue: base };
+  const problems = [...checkComment(options.comment), ...plan.problems, ...consequences];
+  return { base, plan: { ...plan, problems }, catalogue: problems.length === 0 ? catalogue : base };
 }
 
 function checkComment(comment: string | null | undefined): UserError[] {
@@ -284,12 +283,12 @@ function recordOf(
 /** The outcome as clients see it. */
 function describe({ base, plan, catalogue }: Prepared, changes?: readonly ChangeModel[]): EditOutcome {
   const { form, problems } = plan;
-  const showsRows = problems.length === 0 || problems.some(({ code }) => code === "STALE");
+  const shown = problems.length === 0 ? plan.rowIds : plan.staleIds;
   const table = rowsOf(form, catalogue);
   return {
     catalogue,
     problems,
-    rows: showsRows ? plan.rowIds.flatMap((id) => table.byId.get(id) ?? []) : [],
+    rows: shown.flatMap((id) => table.byId.get(id) ?? []),
     diffs:
       problems.length > 0 ? [] : plan.changes.map((change, index) => diffOf(change, base, catalogue, changes?.[index])),
   };

@@ -35,6 +35,8 @@ export interface Plan {
   form: EditForm;
   /** Ids of the rows that were named, in the order of the arguments. */
   rowIds: readonly string[];
+  /** Ids of rows that somebody else has changed in the meantime. */
+  staleIds: readonly string[];
   /** Empty when everything is as asked already. */
   changes: readonly PlannedChange[];
   problems: readonly UserError[];
@@ -51,13 +53,14 @@ interface Draft {
   form: EditForm;
   catalogue: Catalogue;
   rowIds: string[];
+  staleIds: string[];
   changes: PlannedChange[];
   problems: UserError[];
 }
 
 function draftPlan(form: EditForm, fill: (draft: Draft) => void): Planner {
   return (catalogue) => {
-    const draft: Draft = { form, catalogue, rowIds: [], changes: [], problems: [] };
+    const draft: Draft = { form, catalogue, rowIds: [], staleIds: [], changes: [], problems: [] };
     fill(draft);
     return draft;
   };
@@ -145,7 +148,7 @@ export function planReset(form: EditForm, row: EditableRow, values: RowInput, pa
 
 /** A plan that cannot be carried out. */
 export function refuse(form: EditForm, row: EditableRow | null, problems: readonly UserError[]): Plan {
-  return { form, rowIds: row === null ? [] : [row.id], changes: [], problems };
+  return { form, rowIds: [], staleIds: row === null ? [] : [row.id], changes: [], problems };
 }
 
 /** The rows of the entity of a form. */
@@ -179,7 +182,7 @@ function checkExpected(draft: Draft, row: EditableRow | null, expected: unknown,
     draft.problems.push({ code: "NOT_FOUND", field: path, message });
     return;
   }
-  draft.rowIds.push(row.id);
+  draft.staleIds.push(row.id);
   draft.problems.push({
     code: "STALE",
     field: path,
@@ -197,9 +200,10 @@ interface Save {
 
 function save(draft: Draft, { existing, input, path }: Save): void {
   const { form, catalogue, problems } = draft;
+  const problemsBefore = problems.length;
   const given = readInput(form, input, catalogue, path, problems);
   const kept = existing === null ? {} : toInput(form.rules, existing, catalogue);
-  store(draft, { existing, input: { ...kept, ...given }, path });
+  store(draft, { existing, input: { ...kept, ...given }, path, problemsBefore });
 }
 
 interface Store {
@@ -207,20 +211,22 @@ interface Store {
   /** The whole row by the rules' names. */
   input: RowInput;
   path: ArgumentPath;
+  /** How many problems others have; more mean that this row cannot be stored. */
+  problemsBefore?: number;
   /** What a row that comes back had before. */
   identity?: { id: string; version: number; archivedAt: unknown; createdAt: unknown };
 }
 
 /** Checks a whole row and plans its columns. */
-function store(draft: Draft, { existing, input, path, identity }: Store): void {
+function store(draft: Draft, { existing, input, path, identity, ...rest }: Store): void {
   const { form, catalogue, problems, changes, rowIds } = draft;
+  const { problemsBefore = problems.length } = rest;
   const { rules } = form;
-  const before = problems.length;
   const checked = checkRow(rules, input);
   if (!checked.ok) problems.push(...checked.problems.map((problem) => toUserError(form, problem, path)));
   checkReferences(draft, input, path);
   checkSlug(draft, existing, input.slug, [...path, "slug"]);
-  if (problems.length > before || !checked.ok) return;
+  if (problems.length > problemsBefore || !checked.ok) return;
 
   const idOf = (entity: keyof typeof catalogue & string, slug: string) => requireId(catalogue, entity, slug);
   const columns = toJson(toColumns(rules, checked.input, idOf as Parameters<typeof toColumns>[2]));

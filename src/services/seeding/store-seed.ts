@@ -11,8 +11,11 @@ import { seedRowId } from "./row-id.js";
 export interface KeptRow {
   entity: EntityName;
   slug: string;
-  /** edited: somebody changed it since it was seeded. taken: somebody else's row has its slug. */
-  reason: "edited" | "taken";
+  /**
+   * edited: somebody changed it since it was seeded. deleted: somebody removed it. taken: somebody else's row has its
+   * slug.
+   */
+  reason: "edited" | "deleted" | "taken";
 }
 
 export interface StoredSeed {
@@ -92,6 +95,8 @@ async function writeRows(tx: Prisma.TransactionClient, seed: PreparedSeed): Prom
       const mark = seeded.get(id);
       if (stored && mark?.contentHash === contentHash) {
         unchanged++;
+      } else if (!stored && mark) {
+        kept.push({ entity: rules.entity, slug: row.slug, reason: "deleted" });
       } else if (stored && mark?.rowVersion !== stored.version) {
         kept.push({ entity: rules.entity, slug: row.slug, reason: "edited" });
       } else {

@@ -28,6 +28,15 @@ describe("checkRow", () => {
     expect(scenario.ok && scenario.input).toMatchObject({ sequences: 1, settings: {} });
   });
 
+  it("refuses what the database cannot hold, at any depth", () => {
+    expect(problemsOf("gpus", { notes: "a\0b" })).toEqual([expect.stringMatching(/^notes: .*NUL/)]);
+    expect(problemsOf("measurements", { settings: { deep: [{ text: "\ud800" }], "k\0": 1 } })).toEqual([
+      expect.stringMatching(/^settings\.deep\.0\.text: .*surrogate/),
+      expect.stringMatching(/^settings: .*key/),
+    ]);
+    expect(problemsOf("gpus", { notes: "\u{1f600} שלום" })).toEqual([]);
+  });
+
   it("tells everything that is wrong at once", () => {
     expect(
       problemsOf("gpus", {
