@@ -40,8 +40,14 @@ const values = {
     "ComparisonAxis",
     "ComparisonValue",
     "ComparisonCell",
+    "ScenarioTemplates",
+    "UserError",
+    "RowDiff",
+    "FieldChange",
+    "ChangeActor",
+    "Viewer",
   ],
-  suffixes: ["Connection", "Edge"],
+  suffixes: ["Connection", "Edge", "Payload"],
 };
 
 export default [
