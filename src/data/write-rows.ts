@@ -65,6 +65,7 @@ export async function readRows(
   part: TableName,
   ids: readonly string[],
 ): Promise<{ id: string; slug: string }[]> {
+  if (ids.length === 0) return [];
   const rows = await tx.$queryRawUnsafe<{ content: object }[]>(
     `SELECT to_json(t) AS content FROM "${TABLES[part]}" t
      WHERE t."id" IN (SELECT jsonb_array_elements_text($1::jsonb)::uuid)`,

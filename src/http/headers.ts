@@ -29,9 +29,17 @@ export const PAGE_POLICY = [
 ].join("; ");
 
 /** Headers that pages of allowed origins may send. */
-const ALLOWED_HEADERS = "content-type, authorization, apollo-require-preflight, x-apollo-operation-name, x-query-cost";
+const ALLOWED_HEADERS = [
+  "content-type",
+  "authorization",
+  "apollo-require-preflight",
+  "x-apollo-operation-name",
+  "x-query-cost",
+  "x-request-id",
+  "x-min-catalog-version",
+].join(", ");
 /** Headers that such pages may read. */
-const EXPOSED_HEADERS = "etag, x-catalog-version";
+const EXPOSED_HEADERS = "etag, x-catalog-version, x-request-id";
 /** Seconds that a browser may keep the answer to a preflight. */
 const PREFLIGHT_SECONDS = "600";
 

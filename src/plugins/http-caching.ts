@@ -5,13 +5,15 @@ import type { Context } from "../context.js";
 const REVALIDATE = "public, max-age=0, must-revalidate";
 const NEVER = "no-store";
 
-/** Says what caches may keep: answers of GET requests without errors. */
+/** Says what caches may keep: answers of GET requests without errors and tokens. */
 export const httpCachingPlugin: ApolloServerPlugin<Context> = {
   async requestDidStart() {
     return {
       async willSendResponse({ request, response }) {
         const succeeded = response.body.kind === "single" && response.body.singleResult.errors === undefined;
-        const cacheable = succeeded && request.http?.method === "GET";
+        // An answer to somebody's token is for nobody else.
+        const isForAll = request.http?.headers.get("authorization") === undefined;
+        const cacheable = succeeded && isForAll && request.http?.method === "GET";
         response.http.headers.set("cache-control", cacheable ? REVALIDATE : NEVER);
       },
     };

@@ -47,6 +47,8 @@ const fieldCosts: Readonly<Record<string, number>> = {
   "Measurement.error": 10,
   // Every measurement of memory, compared once per version of the catalogue.
   "Query.accuracy": 500,
+  // The history is in the database only.
+  "Query.catalogChanges": 10,
   "Estimate.accuracy": 2,
   "Scenario.hardware": 200,
   "Estimate.hardware": 200,
@@ -65,6 +67,10 @@ const fieldCosts: Readonly<Record<string, number>> = {
   // For each cell.
   "Query.compare": 10,
 };
+
+/** Fields of any type that ask the database, whatever the row. */
+const HISTORY_FIELD = "history";
+const HISTORY_COST = 10;
 
 /** Arguments whose length multiplies their field: one result for each item. */
 const multiplyingArguments = new Set(["inputs", "ids"]);
@@ -177,7 +183,10 @@ function measureField(walk: Walk, node: FieldNode, parent: GraphQLCompositeType,
   if (field === undefined) return;
   measure.depth = Math.max(measure.depth, depth);
   const type = getNamedType(field.type);
-  const cost = fieldCosts[`${parent.name}.${name}`] ?? (isCompositeType(type) ? 1 : 0);
+  const cost =
+    fieldCosts[`${parent.name}.${name}`] ??
+    (name === HISTORY_FIELD ? HISTORY_COST : undefined) ??
+    (isCompositeType(type) ? 1 : 0);
   const own = itemFields.has(name) ? times.items : times.fields;
   const { itself, below } = multipliersOf(walk, node, field, parent);
   measure.cost += cost * own * itself;

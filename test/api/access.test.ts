@@ -107,6 +107,17 @@ describe("who may", () => {
   });
 });
 
+describe("caches", () => {
+  it("keep no answer to a token", async () => {
+    const get = (headers: Record<string, string>) =>
+      fetch(`${editor.url}/graphql?query={viewer{role}}`, { headers: { "apollo-require-preflight": "1", ...headers } });
+    expect((await get({})).headers.get("cache-control")).toMatch(/^public/);
+    const own = await get({ authorization: `Bearer ${ADMIN_TOKEN}` });
+    expect(await own.json()).toEqual({ data: { viewer: { role: "ADMIN" } } });
+    expect([own.headers.get("cache-control"), own.headers.get("etag")]).toEqual(["no-store", null]);
+  });
+});
+
 describe("failed logins", () => {
   it("are slowed down by address; tokens that held before go on working", async () => {
     let clock = 0;

@@ -7,8 +7,8 @@ import { createTestTarget } from "../setup/databases.js";
 import { temporaryDataDir } from "../setup/server-process.js";
 
 /** Kills per database; the issue of a rare moment needs many, a check before every commit a few. */
-const ROUNDS = Number(process.env.KILL_ROUNDS ?? 4);
-const ROUND_MS = 30_000;
+const ROUNDS = Number(process.env.KILL_ROUNDS ?? 3);
+const ROUND_MS = 60_000;
 /** Edits that are acknowledged before the kill, and how long after that it comes. */
 const MIN_ACKNOWLEDGED = 3;
 const MAX_DELAY_MS = 60;

@@ -100,6 +100,30 @@ describe.each(DATABASE_KINDS)("loadSeed (%s)", (kind) => {
     first(rows, "gpus").notes = "And another.";
     expect(await load()).toMatchObject({ updated: 1, kept: [] });
     expect((await read()).gpus.bySlug.get("card-24gb")).toMatchObject({ notes: "And another.", version: 3 });
+    const history = await test.database.prisma.catalogChange.findMany({ orderBy: { id: "asc" } });
+    expect(history).toMatchObject([
+      { catalogVersion: 3n, entity: "Gpu", slug: "card-24gb", rowVersion: 2, operation: "UPDATE", fields: ["notes"] },
+      {
+        catalogVersion: 4n,
+        actorName: "seed",
+        before: { notes: "Now with a note." },
+        after: { notes: "And another.", version: 3 },
+      },
+    ]);
+  });
+
+  it("does not bring back what people removed, nor what would need it", async () => {
+    await load();
+    const { prisma } = test.database;
+    await prisma.$transaction([prisma.system.deleteMany(), prisma.measurement.deleteMany(), prisma.gpu.deleteMany()]);
+    rows.systems.push({ ...first(rows, "systems"), slug: "box-3" });
+    first(rows, "models").licence = "MIT";
+    expect(await load()).toMatchObject({
+      inserted: 0,
+      updated: 1,
+      kept: ["card-24gb", "box-2", "box-3", "m-1"].map((slug) => ({ slug, reason: "deleted" })),
+    });
+    expect((await read()).gpus.rows).toEqual([]);
   });
 
   it("does not raise the version when the files differ but no row does", async () => {

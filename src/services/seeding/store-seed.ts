@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { bumpCatalogVersion, CATALOGUE_VERSION_ID } from "../../data/catalogue-version.js";
 import type { Database } from "../../data/database.js";
 import type { Prisma } from "../../data/prisma/client.js";
+import { type ChangeRecord, readRows, writeChanges } from "../../data/write-rows.js";
 import { toColumns } from "../catalogue/rules/columns.js";
-import { ENTITIES, type EntityName, type EntityRules } from "../catalogue/rules/entities.js";
+import { ENTITIES, type EntityName, type EntityRules, fieldsOf } from "../catalogue/rules/entities.js";
+import { changedFields, columnsOf, type EditableRow } from "../editing/plan.js";
 import type { PreparedSeed } from "./prepare-seed.js";
 import { seedRowId } from "./row-id.js";
 
@@ -12,8 +14,8 @@ export interface KeptRow {
   entity: EntityName;
   slug: string;
   /**
-   * edited: somebody changed it since it was seeded. deleted: somebody removed it. taken: somebody else's row has its
-   * slug.
+   * edited: somebody changed it since it was seeded. deleted: somebody removed it, or a row that it refers to. taken:
+   * somebody else's row has its slug.
    */
   reason: "edited" | "deleted" | "taken";
 }
@@ -39,6 +41,9 @@ interface ExistingRow {
 
 type Columns = Record<string, unknown>;
 
+/** Who the history says it was. */
+const SEED_ACTOR = "seed";
+
 /**
  * Stores a checked seed in one transaction, all or nothing, and raises the catalogue's version once if any row
  * changed. Null when another server stored the same seed in the meantime.
@@ -53,21 +58,33 @@ export function storeSeed(database: Database, seed: PreparedSeed, seedHash: stri
       const [current] = await tx.$queryRaw<{ seedHash: string | null }[]>`
         SELECT "seedHash" FROM "CatalogVersion" WHERE "id" = ${CATALOGUE_VERSION_ID} FOR UPDATE`;
       if (current?.seedHash === seedHash) return null;
-      const stored = await writeRows(tx, seed);
+      const { stored, changes } = await writeRows(tx, seed);
       await tx.catalogVersion.update({ where: { id: CATALOGUE_VERSION_ID }, data: { seedHash } });
-      if (stored.inserted + stored.updated > 0) await bumpCatalogVersion(tx);
+      if (stored.inserted + stored.updated === 0) return stored;
+      const catalogVersion = await bumpCatalogVersion(tx);
+      await writeChanges(
+        tx,
+        changes.map((change) => ({ catalogVersion, ...change })),
+      );
       return stored;
     },
     { timeout: TRANSACTION_TIMEOUT_MS, maxWait: TRANSACTION_WAIT_MS },
   );
 }
 
-async function writeRows(tx: Prisma.TransactionClient, seed: PreparedSeed): Promise<StoredSeed> {
+/** What is written, and the entries of the history for it; a first seed has none, as nothing was before it. */
+async function writeRows(
+  tx: Prisma.TransactionClient,
+  seed: PreparedSeed,
+): Promise<{ stored: StoredSeed; changes: SeedChange[] }> {
   const seeded = new Map((await tx.seedRow.findMany()).map((row) => [row.id, row]));
   const ids = new Map<string, string>();
   const idOf = (entity: EntityName, slug: string) => ids.get(`${entity}/${slug}`) ?? seedRowId(entity, slug);
   const kept: KeptRow[] = [];
+  const changes: SeedChange[] = [];
   const inSeed = new Set<string>();
+  /** Rows that somebody removed, and those that cannot be without them. */
+  const absent = new Set<string>();
   let inserted = 0;
   let updated = 0;
   let unchanged = 0;
@@ -90,13 +107,19 @@ async function writeRows(tx: Prisma.TransactionClient, seed: PreparedSeed): Prom
         kept.push({ entity: rules.entity, slug: row.slug, reason: "taken" });
         continue;
       }
+      const lacksReference = rules.references.some(
+        ({ field, entity, column }) => column !== undefined && absent.has(`${entity}/${row.input[field]}`),
+      );
+      if (lacksReference || (!stored && seeded.has(id))) {
+        if (!stored) absent.add(`${rules.entity}/${row.slug}`);
+        kept.push({ entity: rules.entity, slug: row.slug, reason: "deleted" });
+        continue;
+      }
       const columns = { id, ...toColumns(rules, row.input, idOf) };
       const contentHash = hashColumns(columns);
       const mark = seeded.get(id);
       if (stored && mark?.contentHash === contentHash) {
         unchanged++;
-      } else if (!stored && mark) {
-        kept.push({ entity: rules.entity, slug: row.slug, reason: "deleted" });
       } else if (stored && mark?.rowVersion !== stored.version) {
         kept.push({ entity: rules.entity, slug: row.slug, reason: "edited" });
       } else {
@@ -106,11 +129,54 @@ async function writeRows(tx: Prisma.TransactionClient, seed: PreparedSeed): Prom
         else inserted++;
       }
     }
+    const written = seeded.size > 0 ? marks.map(({ id }) => id) : [];
+    const before = await readRows(tx, rules.entity, written);
     await upsert(tx, rules, toWrite);
+    changes.push(...recordChanges(rules, before, await readRows(tx, rules.entity, written)));
     await upsertMarks(tx, marks);
   }
   const notInSeed = [...seeded.keys()].filter((id) => !inSeed.has(id)).length;
-  return { inserted, updated, unchanged, kept, notInSeed };
+  return { stored: { inserted, updated, unchanged, kept, notInSeed }, changes };
+}
+
+type SeedChange = Omit<ChangeRecord, "catalogVersion">;
+
+/** The history's entries for rows that a newer seed wrote. */
+function recordChanges(
+  rules: EntityRules,
+  before: readonly { id: string }[],
+  after: readonly { id: string }[],
+): SeedChange[] {
+  const old = new Map(before.map((row) => [row.id, row as EditableRow]));
+  return after.map((row) => {
+    const previous = old.get(row.id);
+    const columns = columnsOf(row as EditableRow);
+    const previousColumns = previous === undefined ? null : columnsOf(previous);
+    return {
+      entity: rules.table,
+      rowId: columns.id,
+      slug: String(columns.slug),
+      rowVersion: columns.version,
+      operation: previousColumns === null ? "CREATE" : "UPDATE",
+      fields: changedRuleFields(rules, previousColumns, columns),
+      before: previousColumns,
+      after: columns,
+      actorName: SEED_ACTOR,
+      actorRole: "ADMIN",
+      actorTokenId: null,
+      requestId: SEED_ACTOR,
+      comment: null,
+      revertedChangeId: null,
+    };
+  });
+}
+
+/** Changed columns by the rules' names: a reference's column has the name of its field. */
+function changedRuleFields(rules: EntityRules, before: Columns | null, after: Columns): string[] {
+  const changed = new Set(changedFields(before, after));
+  return Object.keys(fieldsOf(rules)).filter((field) =>
+    changed.has(rules.references.find((reference) => reference.field === field)?.column ?? field),
+  );
 }
 
 /** Writes rows of one table in one statement: PostgreSQL itself turns the JSON into columns. */
