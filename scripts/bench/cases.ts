@@ -1,10 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import type { Catalogue } from "../../src/data/catalogue.js";
+import type { ModelRow } from "../../src/data/rows.js";
+import type { Architecture } from "../../src/estimator/architecture/architecture.js";
 import { estimate } from "../../src/estimator/estimate.js";
-import type { EstimateRequest, RuntimeRequest } from "../../src/estimator/estimate.types.js";
-import { createModelFits } from "../../src/estimator/fit/model-fits.js";
+import type { Device, EstimateRequest, RuntimeRequest } from "../../src/estimator/estimate.types.js";
+import { createFormatFits, type FormatFits } from "../../src/estimator/fit/format-fits.js";
+import { createServingFits } from "../../src/estimator/fit/serving-fits.js";
+import { onceFor } from "../../src/estimator/once-for.js";
 import { prepareModel } from "../../src/estimator/prepared-model.js";
+import type { QuantScheme } from "../../src/estimator/quantization/scheme.js";
 import { loadableFormats, unlessRefused } from "../../src/services/estimation/best-format.js";
 import { describeDevice } from "../../src/services/estimation/devices.js";
 import { resolveRuntime } from "../../src/services/estimation/runtimes.js";
@@ -107,7 +111,8 @@ export interface FirstSearch {
   pairs: number;
 }
 
-const FITS_SCRIPT = fileURLToPath(new URL("first-search.ts", import.meta.url));
+/** Asks the benchmark's program for one first search only, answered in JSON. */
+export const FIRST_SEARCH = "--first-search";
 const SETUPS = [
   { runtime: 0, gpu: "nvidia-rtx-4090-24gb", count: 1 },
   { runtime: 0, gpu: "nvidia-h100-sxm5-80gb", count: 8 },
@@ -122,7 +127,7 @@ const fits: Case = {
     SETUPS.flatMap(({ gpu, count }, setup): Result[] => {
       const ask = (prepared: boolean) =>
         Array.from({ length: 3 }, (): FirstSearch => {
-          const args = [...process.execArgv, FITS_SCRIPT, String(setup), String(prepared)];
+          const args = [process.argv[1] ?? "", FIRST_SEARCH, String(setup), String(prepared)];
           return JSON.parse(spawnSync(process.execPath, args, { encoding: "utf8" }).stdout);
         });
       const bare = ask(false);
@@ -151,21 +156,22 @@ export function firstSearch(catalogue: Catalogue, setup: number, prepared: boole
   const formats = loadableFormats(catalogue, runtime, request.kind);
   const gpu = catalogue.gpus.bySlug.get(slug);
   if (gpu === undefined) throw new Error(`the catalogue has no card ${slug}`);
-  const devices = new Array(count).fill(describeDevice(gpu, runtime));
-  const pairs = catalogue.models.rows.flatMap((model) =>
-    formats.map((format) => ({ architecture: model.architecture, format, model })),
-  );
-  const schemeOf = ({ format, model }: (typeof pairs)[number]) => storageOfFormat(format, model, catalogue).scheme;
-  const prepare = !prepared
-    ? 0
-    : timeOf(() => {
-        for (const pair of pairs) unlessRefused(() => prepareModel(pair.architecture, schemeOf(pair)));
-      });
-  const fitsOf = createModelFits(devices, { sequences: 1, runtime: request });
-  const search = () => {
-    for (const pair of pairs) unlessRefused(() => fitsOf(pair.architecture, schemeOf(pair), CONTEXT));
+  const devices = new Array<Device>(count).fill(describeDevice(gpu, runtime));
+  const { rows } = catalogue.models;
+  const forAll = (ask: (row: ModelRow, scheme: QuantScheme) => void) => {
+    for (const row of rows) {
+      for (const format of formats) unlessRefused(() => ask(row, storageOfFormat(format, row, catalogue).scheme));
+    }
   };
-  return { prepare, cold: timeOf(search), again: timeOf(search), pairs: pairs.length };
+  const prepare = prepared ? timeOf(() => forAll((row, scheme) => prepareModel(row.architecture, scheme))) : 0;
+  const fitsOf = onceFor((architecture: Architecture) => fitsAt(architecture, request, devices));
+  const search = () => forAll((row, scheme) => fitsOf(row.architecture)?.fitOf(scheme));
+  return { prepare, cold: timeOf(search), again: timeOf(search), pairs: rows.length * formats.length };
+}
+
+function fitsAt(architecture: Architecture, runtime: RuntimeRequest, devices: Device[]): FormatFits | null {
+  const request = { architecture, contextTokens: CONTEXT, sequences: 1, runtime, devices };
+  return createFormatFits(request) ?? createServingFits(request);
 }
 
 const FACTORS = [1, 10, 100];
@@ -201,10 +207,11 @@ function growModels(catalogue: Catalogue): Result[] {
   const scheme = catalogue.quantFormats.bySlug.get("q4_k_m")?.scheme;
   if (gpu === undefined || scheme === undefined) throw new Error("the catalogue lacks the card or the format");
   return FACTORS.map((factor): Result => {
-    const { rows } = enlarge(catalogue, factor).models;
-    const fitsOf = createModelFits([describeDevice(gpu, runtime)], { sequences: 1, runtime: request });
+    // A tenth of the models, so that a hundred times as many stay a matter of seconds.
+    const rows = enlarge(catalogue, factor).models.rows.filter((_, index) => index % 10 === 0);
+    const devices = [describeDevice(gpu, runtime)];
     const time = timeOf(() => {
-      for (const { architecture } of rows) unlessRefused(() => fitsOf(architecture, scheme, CONTEXT));
+      for (const { architecture } of rows) unlessRefused(() => fitsAt(architecture, request, devices)?.measure(scheme));
     });
     const note = `${rows.length} models in one format, ${((time * 1000) / rows.length).toFixed(1)} us each`;
     return { name: `growth, fits, x${factor}`, median: time, p95: time, target: null, note };

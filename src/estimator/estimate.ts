@@ -21,7 +21,7 @@ import { type MemoryLayout, UNLIMITED_DEVICE } from "./runtimes/memory-layout.js
 import { layOutMlx } from "./runtimes/mlx/lay-out-mlx.js";
 import { freeBytes } from "./runtimes/request-checks.js";
 import { layOutRuleOfThumb } from "./runtimes/rule-of-thumb.js";
-import { createSplitSpares, isServing, type ServingRequest, underPlan } from "./runtimes/serving/serving-splits.js";
+import { createSplitFits, isServing, type ServingRequest, underPlan } from "./runtimes/serving/serving-splits.js";
 import { layOutSglang } from "./runtimes/sglang/lay-out-sglang.js";
 import { layOutTensorrtLlm } from "./runtimes/tensorrt-llm/lay-out-tensorrt-llm.js";
 import { layOutTransformers } from "./runtimes/transformers/lay-out-transformers.js";
@@ -108,7 +108,7 @@ function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSe
   const leastBytes = devices[0]?.weights ?? 0;
   const plans = new Map<number, ParallelPlan[]>();
   const wholeAttention = runtime.kind === "sglang" && runtime.settings.dataParallelAttention;
-  const spareUnder = createSplitSpares(request, runtime);
+  const fitUnder = createSplitFits(request, runtime);
   return (device, count, options = {}) => {
     const { links, hostMemory, evenIfTooSmall = false } = options;
     if (!evenIfTooSmall && device.capacityBytes !== null && device.capacityBytes * count < leastBytes) {
@@ -122,7 +122,9 @@ function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSe
     for (const plan of links === undefined ? legal : preferFastLinks(legal, links)) {
       const asked = () => underPlan(onSet(request, device, count, options), runtime, plan);
       const memory = isPlain
-        ? new LaidOut(spareUnder(plan, device), hostMemory?.capacityBytes ?? null, asked, () => layOut(asked()))
+        ? new LaidOut(fitUnder(plan, device).spareBytes, hostMemory?.capacityBytes ?? null, asked, () =>
+            layOut(asked()),
+          )
         : estimate(asked());
       if (memory.fits !== false) {
         return memory;
@@ -278,24 +280,11 @@ function blameExtras<T>(layOutThem: () => T): T {
   }
 }
 
-/** @throws EstimateError for a model that llama.cpp has no architecture for: nothing is guessed of what it would do. */
-function assertLoadable({ architecture }: EstimateRequest): void {
-  if (architecture.ggufArchitecture !== null) {
-    return;
-  }
-  throw new EstimateError(
-    `llama.cpp does not load ${architecture.modelType} models: no GGUF architecture is known for them. Ask for another runtime.`,
-    ["runtime"],
-    "ARCHITECTURE_NOT_SUPPORTED",
-  );
-}
-
 /** Every runtime by the kind of its request. */
 function layOutModel(request: EstimateRequest): MemoryLayout {
   const { runtime } = request;
   switch (runtime.kind) {
     case "llama-cpp":
-      assertLoadable(request);
       return layOutLlamaCpp(request, runtime.settings);
     case "vllm":
       return layOutVllm(request, runtime.settings, runtime.constants);

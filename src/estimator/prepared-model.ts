@@ -23,12 +23,13 @@ export interface PreparedModel {
  */
 export const prepareModel: (architecture: Architecture, scheme: QuantScheme) => PreparedModel = oncePerPair(prepare);
 
+/** Catalogues have tens of thousands of such pairs: what is not always asked for is not kept, but stored anew when it is. */
 function prepare(architecture: Architecture, scheme: QuantScheme): PreparedModel {
-  const stored = storeGroups(architecture, groupTensors(architecture), scheme);
-  const weights = onceOnly(() => summarizeWeights(architecture, stored));
-  const bytesByName = onceOnly(() => new Map(stored.flatMap(nameBytes)));
+  const store = () => storeGroups(architecture, groupTensors(architecture), scheme);
+  const weights = onceOnly(() => summarizeWeights(architecture, store()));
+  const bytesByName = onceOnly(() => new Map(store().flatMap(nameBytes)));
   return {
-    layout: layOutWeights(architecture, stored),
+    layout: layOutWeights(architecture, store()),
     get weights() {
       return weights();
     },

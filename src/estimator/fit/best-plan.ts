@@ -1,8 +1,9 @@
 import { estimate } from "../estimate.js";
-import type { EstimateRequest, MemoryEstimate, RuntimeRequest } from "../estimate.types.js";
+import type { EstimateRequest, MemoryEstimate } from "../estimate.types.js";
 import { EstimateError } from "../estimate-error.js";
 import { type DeviceLinks, preferFastLinks } from "../placement/device-links.js";
-import { legalPlans } from "../placement/parallel-plans.js";
+import { legalPlans, type ParallelPlan } from "../placement/parallel-plans.js";
+import { isServing, type ServingRequest, underPlan } from "../runtimes/serving/serving-splits.js";
 
 /**
  * The estimate of a request over all of its devices, equal or not, split as its runtime runs best: serving engines are
@@ -13,27 +14,38 @@ import { legalPlans } from "../placement/parallel-plans.js";
  * @throws EstimateError as `estimate` does, and where an engine takes no split over so many devices.
  */
 export function estimateBestPlan(request: EstimateRequest, links?: DeviceLinks): MemoryEstimate {
-  const { architecture, scheme, runtime, devices = [] } = request;
-  if (runtime.kind !== "vllm" && runtime.kind !== "sglang" && runtime.kind !== "tensorrt-llm") {
+  const { runtime, devices = [] } = request;
+  if (!isServing(runtime)) {
     return estimate(request);
   }
-  const wholeAttention = runtime.kind === "sglang" && runtime.settings.dataParallelAttention;
-  const legal = legalPlans(architecture, scheme, devices.length, runtime.kind, { wholeAttention });
   let best: MemoryEstimate | null = null;
-  for (const plan of links === undefined ? legal : preferFastLinks(legal, links)) {
-    const underPlan = { ...runtime, settings: { ...runtime.settings, ...plan } } as RuntimeRequest;
-    const memory = estimate({ ...request, runtime: underPlan });
+  for (const plan of bestPlans(request, runtime, devices.length, links)) {
+    const memory = estimate(underPlan(request, runtime, plan));
     if (memory.fits !== false) {
       return memory;
     }
     best = best === null || (memory.spareBytes ?? 0) > (best.spareBytes ?? 0) ? memory : best;
   }
-  if (best === null) {
-    throw new EstimateError(
-      `It is split over ${devices.length} devices in no way that the engine takes.`,
-      ["devices"],
-      "SPLIT_NOT_SUPPORTED",
-    );
-  }
-  return best;
+  return best ?? refuseSplits(devices.length);
+}
+
+/** The splits that an engine takes over so many devices, the one that runs best first. */
+export function bestPlans(
+  { architecture, scheme }: Pick<EstimateRequest, "architecture" | "scheme">,
+  runtime: ServingRequest,
+  count: number,
+  links?: DeviceLinks,
+): ParallelPlan[] {
+  const wholeAttention = runtime.kind === "sglang" && runtime.settings.dataParallelAttention;
+  const legal = legalPlans(architecture, scheme, count, runtime.kind, { wholeAttention });
+  return links === undefined ? legal : preferFastLinks(legal, links);
+}
+
+/** @throws EstimateError that the engine takes no split over so many devices. */
+export function refuseSplits(count: number): never {
+  throw new EstimateError(
+    `It is split over ${count} devices in no way that the engine takes.`,
+    ["devices"],
+    "SPLIT_NOT_SUPPORTED",
+  );
 }

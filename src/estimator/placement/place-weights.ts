@@ -46,9 +46,7 @@ export function layOutWeights(architecture: Architecture, stored: readonly Store
         continue;
       }
       const target = first.role === "EXPERTS" ? layout.experts : layout.blocks;
-      for (const layer of layers) {
-        target[layer] = (target[layer] ?? 0) + bytes;
-      }
+      addToLayers(target, layers, bytes);
       continue;
     }
     if (first.isInputTable || INPUT_LAYER_TENSORS.test(first.name)) {
@@ -63,6 +61,14 @@ export function layOutWeights(architecture: Architecture, stored: readonly Store
     }
   }
   return layout;
+}
+
+/** The one loop over all tensors of a model: counted by index, which is what engines compile best. */
+function addToLayers(sums: number[], layers: readonly number[], bytes: number): void {
+  for (let index = 0; index < layers.length; index += 1) {
+    const layer = layers[index] as number;
+    sums[layer] = (sums[layer] as number) + bytes;
+  }
 }
 
 /**

@@ -6,6 +6,7 @@ import { EstimateError } from "../../estimator/estimate-error.js";
 import { estimateBestPlan } from "../../estimator/fit/best-plan.js";
 import { createFormatFits, type FormatFit, type FormatFits } from "../../estimator/fit/format-fits.js";
 import { largestFitting } from "../../estimator/fit/largest-value.js";
+import { createServingFits } from "../../estimator/fit/serving-fits.js";
 import { CELL_PADDING } from "../../estimator/kv-cache/cell-counts.js";
 import type { DeviceLinks } from "../../estimator/placement/device-links.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
@@ -101,7 +102,7 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
       byContext = keepRecent(CONTEXTS_KEPT);
       shared.set(request.architecture, byContext);
     }
-    return byContext.get(String(context), () => createFormatFits(request));
+    return byContext.get(String(context), () => createFormatFits(request) ?? createServingFits(request, links));
   }
 
   function ladderOf(model: ModelRow): Map<number, FormatFits | null> {

@@ -55,18 +55,29 @@ export function smallestCapacity(devices: readonly Device[]): number | null {
   );
 }
 
-/** Bytes left on the fullest of equal devices that a split takes all of; null where their capacity is not known. */
-export function spareOnEqual({ stages, on }: ServingPlan, device: Device): number | null {
+/** How a model under a split stands to equal devices, all of which the split takes. Sizes are bytes. */
+export interface EqualFit {
+  /** Left on the device nearest to full; null where the capacity is not known. */
+  spareBytes: number | null;
+  totalBytes: number;
+  /** Taken of the device that most is taken of. */
+  fullestBytes: number;
+}
+
+export function fitOnEqual({ plan, stages, on }: ServingPlan, device: Device): EqualFit {
   const partsOf = on(device.capacityBytes);
-  let least = Number.POSITIVE_INFINITY;
+  let spareBytes: number | null = Number.POSITIVE_INFINITY;
+  let totalBytes = 0;
+  let fullestBytes = 0;
   for (let stage = 0; stage < stages.length; stage += 1) {
     const parts = partsOf(stage, device);
-    if (parts.limitBytes === null) {
-      return null;
-    }
-    least = Math.min(least, parts.limitBytes - sumParts(parts).total);
+    const { total } = sumParts(parts);
+    for (let rank = 0; rank < plan.tensorParallel; rank += 1) totalBytes += total;
+    fullestBytes = Math.max(fullestBytes, total);
+    spareBytes =
+      spareBytes === null || parts.limitBytes === null ? null : Math.min(spareBytes, parts.limitBytes - total);
   }
-  return least;
+  return { spareBytes, totalBytes, fullestBytes };
 }
 
 /** The parts of a device as they are told. */

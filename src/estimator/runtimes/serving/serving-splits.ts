@@ -3,7 +3,7 @@ import type { ParallelPlan, ServingEngine } from "../../placement/parallel-plans
 import { planSglang, sglangDevices } from "../sglang/estimate-sglang.js";
 import { planTensorrtLlm } from "../tensorrt-llm/estimate-tensorrt-llm.js";
 import { planVllm, vllmDevices } from "../vllm/estimate-vllm.js";
-import { type ServingPlan, spareOnEqual } from "./serving-memory.js";
+import { type EqualFit, fitOnEqual, type ServingPlan } from "./serving-memory.js";
 
 /** A request to a serving engine. */
 export type ServingRequest = Extract<RuntimeRequest, { kind: ServingEngine }>;
@@ -22,13 +22,13 @@ function withPlan(runtime: ServingRequest, plan: ParallelPlan): ServingRequest {
 }
 
 /**
- * Bytes left on the fullest of equal devices under a legal split over all of them; null where their capacity is not
- * known. Splits are planned once for all devices that the engine treats alike, whatever they hold.
+ * How a model stands to equal devices under a legal split over all of them. Splits are planned once for all devices that
+ * the engine treats alike, whatever they hold.
  */
-export function createSplitSpares(
+export function createSplitFits(
   request: EstimateRequest,
   runtime: ServingRequest,
-): (plan: ParallelPlan, device: Device) => number | null {
+): (plan: ParallelPlan, device: Device) => EqualFit {
   const planned = new Map<string, ServingPlan>();
   return (plan, device) => {
     const asked = withPlan(runtime, plan);
@@ -40,7 +40,7 @@ export function createSplitSpares(
       known = make();
       planned.set(name, known);
     }
-    return spareOnEqual(known, device);
+    return fitOnEqual(known, device);
   };
 }
 

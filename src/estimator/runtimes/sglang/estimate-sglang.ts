@@ -70,9 +70,6 @@ export function estimateSglang(
   settings: SglangSettings,
   constants: SglangConstants,
 ): SglangMemory {
-  checkWorkload(request);
-  checkShares({ memFractionStatic: settings.memFractionStatic });
-  checkCounts({ chunkedPrefillSize: settings.chunkedPrefillSize, cudaGraphMaxBatch: settings.cudaGraphMaxBatch });
   const ranks = assignRanks(request, planOf(settings), "sglang");
   const smallest = smallestCapacity(ranks.used);
   const devices = sglangDevices(smallest, settings, constants);
@@ -114,13 +111,20 @@ export function sglangDevices(
   };
 }
 
-/** Everything about a legal split that does not depend on how much its devices hold. */
+/**
+ * Everything about a legal split that does not depend on how much its devices hold.
+ *
+ * @throws EstimateError for settings out of range.
+ */
 export function planSglang(
   request: EstimateRequest,
   settings: SglangSettings,
   constants: SglangConstants,
   { sizes, areLarge }: SglangDevices,
 ): SglangPlan {
+  checkWorkload(request);
+  checkShares({ memFractionStatic: settings.memFractionStatic });
+  checkCounts({ chunkedPrefillSize: settings.chunkedPrefillSize, cudaGraphMaxBatch: settings.cudaGraphMaxBatch });
   const { architecture } = request;
   const plan = planOf(settings);
   const model = shardableModel(architecture, request.scheme);

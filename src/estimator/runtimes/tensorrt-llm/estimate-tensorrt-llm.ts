@@ -61,9 +61,6 @@ export function estimateTensorrtLlm(
   settings: TensorrtLlmSettings,
   constants: TensorrtLlmConstants,
 ): TensorrtLlmMemory {
-  checkWorkload(request);
-  checkShares({ freeGpuMemoryFraction: settings.freeGpuMemoryFraction });
-  checkCounts({ maxNumTokens: settings.maxNumTokens, maxBatchSize: settings.maxBatchSize });
   const ranks = assignRanks(request, planOf(settings), "tensorrt-llm");
   const planned = planTensorrtLlm(request, settings, constants);
   const { plan, stages, model, fraction, maxNumTokens, maxBatchSize, entries, kept, stageRates } = planned;
@@ -89,12 +86,19 @@ export function estimateTensorrtLlm(
   };
 }
 
-/** Everything about a legal split that does not depend on how much its devices hold. */
+/**
+ * Everything about a legal split that does not depend on how much its devices hold.
+ *
+ * @throws EstimateError for settings out of range.
+ */
 export function planTensorrtLlm(
   request: EstimateRequest,
   settings: TensorrtLlmSettings,
   constants: TensorrtLlmConstants,
 ): TensorrtLlmPlan {
+  checkWorkload(request);
+  checkShares({ freeGpuMemoryFraction: settings.freeGpuMemoryFraction });
+  checkCounts({ maxNumTokens: settings.maxNumTokens, maxBatchSize: settings.maxBatchSize });
   const { architecture } = request;
   const plan = planOf(settings);
   const model = shardableModel(architecture, request.scheme);

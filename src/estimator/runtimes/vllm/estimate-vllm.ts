@@ -61,9 +61,6 @@ interface VllmPlan extends ServingPlan {
  */
 export function estimateVllm(request: EstimateRequest, settings: VllmSettings, constants: VllmConstants): VllmMemory {
   const { architecture } = request;
-  checkWorkload(request);
-  checkShares({ gpuMemoryUtilization: settings.gpuMemoryUtilization });
-  checkCounts({ maxNumBatchedTokens: settings.maxNumBatchedTokens, maxNumSeqs: settings.maxNumSeqs });
   const ranks = assignRanks(request, planOf(settings), "vllm");
   const planned = planVllm(request, settings, constants, vllmDevices(ranks.used, settings, constants));
   const { plan, stages, model, utilization, batch, graphSizes, step, blocks, blocksPerSequence } = planned;
@@ -97,13 +94,20 @@ export function vllmDevices(devices: readonly Device[], settings: VllmSettings, 
   };
 }
 
-/** Everything about a legal split that does not depend on how much its devices hold. */
+/**
+ * Everything about a legal split that does not depend on how much its devices hold.
+ *
+ * @throws EstimateError for settings out of range.
+ */
 export function planVllm(
   request: EstimateRequest,
   settings: VllmSettings,
   constants: VllmConstants,
   { areLarge, expertPadding }: VllmDevices,
 ): VllmPlan {
+  checkWorkload(request);
+  checkShares({ gpuMemoryUtilization: settings.gpuMemoryUtilization });
+  checkCounts({ maxNumBatchedTokens: settings.maxNumBatchedTokens, maxNumSeqs: settings.maxNumSeqs });
   const { architecture, contextTokens, sequences } = request;
   const plan = planOf(settings);
   const model = shardableModel(architecture, request.scheme);

@@ -1,0 +1,46 @@
+import type { EstimateRequest } from "../estimate.types.js";
+import { onceFor } from "../once-for.js";
+import type { DeviceLinks } from "../placement/device-links.js";
+import type { QuantScheme } from "../quantization/scheme.js";
+import type { EqualFit } from "../runtimes/serving/serving-memory.js";
+import { createSplitFits, isServing } from "../runtimes/serving/serving-splits.js";
+import { bestPlans, refuseSplits } from "./best-plan.js";
+import type { FormatFit, FormatFits } from "./format-fits.js";
+
+/**
+ * How a model stands to equal devices in many formats on a serving engine, with the figures of `estimateBestPlan` and
+ * nothing described: the first of the legal splits that fits, the one that is least short where none does. Null for
+ * other runtimes, devices that differ, and where something stands beside the model or shares the devices' memory.
+ *
+ * @param request - with devices of known capacity; the scheme is given later.
+ * @param links - how the devices are linked; all alike if absent.
+ */
+export function createServingFits(request: Omit<EstimateRequest, "scheme">, links?: DeviceLinks): FormatFits | null {
+  const { runtime, devices = [], extras, hostMemory } = request;
+  const [device] = devices;
+  const areEqual = device !== undefined && devices.every((other) => other === device);
+  if (!isServing(runtime) || !areEqual || extras !== undefined || hostMemory?.sharedWithDevices) {
+    return null;
+  }
+  const { capacityBytes } = device;
+  const hostBytes = hostMemory?.capacityBytes ?? Number.POSITIVE_INFINITY;
+  const describe = ({ spareBytes, totalBytes, fullestBytes }: EqualFit): FormatFit => ({
+    totalBytes,
+    spareBytes: Math.min(spareBytes ?? Number.NEGATIVE_INFINITY, hostBytes),
+    headroomBytes: (capacityBytes ?? fullestBytes) - fullestBytes,
+  });
+  const measure = onceFor((scheme: QuantScheme): FormatFit => {
+    const asked = { ...request, scheme };
+    const fitUnder = createSplitFits(asked, runtime);
+    let best: FormatFit | null = null;
+    for (const plan of bestPlans(asked, runtime, devices.length, links)) {
+      const fit = describe(fitUnder(plan, device));
+      if (fit.spareBytes >= 0) {
+        return fit;
+      }
+      best = best === null || fit.spareBytes > best.spareBytes ? fit : best;
+    }
+    return best ?? refuseSplits(devices.length);
+  });
+  return { fitOf: measure, measure };
+}
