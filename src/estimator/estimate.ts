@@ -13,15 +13,22 @@ import type {
 import { EstimateError } from "./estimate-error.js";
 import { largestFittingContext } from "./fit/largest-context.js";
 import { largestFitting } from "./fit/largest-value.js";
-import { type DeviceLinks, preferFastLinks } from "./placement/device-links.js";
-import { legalPlans, type ParallelPlan } from "./placement/parallel-plans.js";
+import type { DeviceLinks } from "./placement/device-links.js";
+import type { ParallelPlan } from "./placement/parallel-plans.js";
 import { layOutExllama } from "./runtimes/exllama/lay-out-exllama.js";
 import { layOutLlamaCpp } from "./runtimes/llama-cpp/lay-out-llama-cpp.js";
 import { type MemoryLayout, UNLIMITED_DEVICE } from "./runtimes/memory-layout.js";
 import { layOutMlx } from "./runtimes/mlx/lay-out-mlx.js";
 import { freeBytes } from "./runtimes/request-checks.js";
 import { layOutRuleOfThumb } from "./runtimes/rule-of-thumb.js";
-import { createSplitFits, isServing, type ServingRequest, underPlan } from "./runtimes/serving/serving-splits.js";
+import {
+  createSplitFits,
+  isServing,
+  legalSplits,
+  type ServingRequest,
+  underBestSplit,
+  underPlan,
+} from "./runtimes/serving/serving-splits.js";
 import { layOutSglang } from "./runtimes/sglang/lay-out-sglang.js";
 import { layOutTensorrtLlm } from "./runtimes/tensorrt-llm/lay-out-tensorrt-llm.js";
 import { layOutTransformers } from "./runtimes/transformers/lay-out-transformers.js";
@@ -102,36 +109,30 @@ function onSet(request: EstimateRequest, device: Device, count: number, options:
 
 /** Sets under the first of the engine's legal splits that fits; the one that is least short where none does. */
 function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSets {
-  const { architecture, scheme, extras } = request;
+  const { extras } = request;
   const alone = { tensorParallel: 1, pipelineParallel: 1, expertParallel: false };
   const { devices } = layOut(underPlan(onSet(request, UNLIMITED_DEVICE, 1), runtime, alone));
   const leastBytes = devices[0]?.weights ?? 0;
   const plans = new Map<number, ParallelPlan[]>();
-  const wholeAttention = runtime.kind === "sglang" && runtime.settings.dataParallelAttention;
   const fitUnder = createSplitFits(request, runtime);
   return (device, count, options = {}) => {
     const { links, hostMemory, evenIfTooSmall = false } = options;
     if (!evenIfTooSmall && device.capacityBytes !== null && device.capacityBytes * count < leastBytes) {
       return null;
     }
-    const legal = plans.get(count) ?? legalPlans(architecture, scheme, count, runtime.kind, { wholeAttention });
+    const legal = plans.get(count) ?? legalSplits(request, runtime, count);
     plans.set(count, legal);
     // What stands beside the model is laid out with it, and host memory is short only then.
     const isPlain = extras === undefined && hostMemory?.sharedWithDevices !== true;
-    let best: MemoryEstimate | null = null;
-    for (const plan of links === undefined ? legal : preferFastLinks(legal, links)) {
+    const memoryUnder = (plan: ParallelPlan): MemoryEstimate => {
       const asked = () => underPlan(onSet(request, device, count, options), runtime, plan);
-      const memory = isPlain
+      return isPlain
         ? new LaidOut(fitUnder(plan, device).spareBytes, hostMemory?.capacityBytes ?? null, asked, () =>
             layOut(asked()),
           )
         : estimate(asked());
-      if (memory.fits !== false) {
-        return memory;
-      }
-      best = best === null || (memory.spareBytes ?? 0) > (best.spareBytes ?? 0) ? memory : best;
-    }
-    return best;
+    };
+    return underBestSplit(legal, links, memoryUnder, ({ fits }) => fits !== false);
   };
 }
 

@@ -1,9 +1,9 @@
 import { estimate } from "../estimate.js";
 import type { EstimateRequest, MemoryEstimate } from "../estimate.types.js";
 import { EstimateError } from "../estimate-error.js";
-import { type DeviceLinks, preferFastLinks } from "../placement/device-links.js";
-import { legalPlans, type ParallelPlan } from "../placement/parallel-plans.js";
-import { isServing, type ServingRequest, underPlan } from "../runtimes/serving/serving-splits.js";
+import type { DeviceLinks } from "../placement/device-links.js";
+import type { ParallelPlan } from "../placement/parallel-plans.js";
+import { isServing, legalSplits, underBestSplit, underPlan } from "../runtimes/serving/serving-splits.js";
 
 /**
  * The estimate of a request over all of its devices, equal or not, split as its runtime runs best: serving engines are
@@ -18,27 +18,9 @@ export function estimateBestPlan(request: EstimateRequest, links?: DeviceLinks):
   if (!isServing(runtime)) {
     return estimate(request);
   }
-  let best: MemoryEstimate | null = null;
-  for (const plan of bestPlans(request, runtime, devices.length, links)) {
-    const memory = estimate(underPlan(request, runtime, plan));
-    if (memory.fits !== false) {
-      return memory;
-    }
-    best = best === null || (memory.spareBytes ?? 0) > (best.spareBytes ?? 0) ? memory : best;
-  }
-  return best ?? refuseSplits(devices.length);
-}
-
-/** The splits that an engine takes over so many devices, the one that runs best first. */
-export function bestPlans(
-  { architecture, scheme }: Pick<EstimateRequest, "architecture" | "scheme">,
-  runtime: ServingRequest,
-  count: number,
-  links?: DeviceLinks,
-): ParallelPlan[] {
-  const wholeAttention = runtime.kind === "sglang" && runtime.settings.dataParallelAttention;
-  const legal = legalPlans(architecture, scheme, count, runtime.kind, { wholeAttention });
-  return links === undefined ? legal : preferFastLinks(legal, links);
+  const legal = legalSplits(request, runtime, devices.length);
+  const memoryUnder = (plan: ParallelPlan) => estimate(underPlan(request, runtime, plan));
+  return underBestSplit(legal, links, memoryUnder, ({ fits }) => fits !== false) ?? refuseSplits(devices.length);
 }
 
 /** @throws EstimateError that the engine takes no split over so many devices. */

@@ -1,10 +1,11 @@
 import type { EstimateRequest } from "../estimate.types.js";
 import { onceFor } from "../once-for.js";
 import type { DeviceLinks } from "../placement/device-links.js";
+import type { ParallelPlan } from "../placement/parallel-plans.js";
 import type { QuantScheme } from "../quantization/scheme.js";
 import type { EqualFit } from "../runtimes/serving/serving-memory.js";
-import { createSplitFits, isServing } from "../runtimes/serving/serving-splits.js";
-import { bestPlans, refuseSplits } from "./best-plan.js";
+import { createSplitFits, isServing, legalSplits, underBestSplit } from "../runtimes/serving/serving-splits.js";
+import { refuseSplits } from "./best-plan.js";
 import type { FormatFit, FormatFits } from "./format-fits.js";
 
 /**
@@ -32,15 +33,10 @@ export function createServingFits(request: Omit<EstimateRequest, "scheme">, link
   const measure = onceFor((scheme: QuantScheme): FormatFit => {
     const asked = { ...request, scheme };
     const fitUnder = createSplitFits(asked, runtime);
-    let best: FormatFit | null = null;
-    for (const plan of bestPlans(asked, runtime, devices.length, links)) {
-      const fit = describe(fitUnder(plan, device));
-      if (fit.spareBytes >= 0) {
-        return fit;
-      }
-      best = best === null || fit.spareBytes > best.spareBytes ? fit : best;
-    }
-    return best ?? refuseSplits(devices.length);
+    const legal = legalSplits(asked, runtime, devices.length);
+    const outcomeUnder = (plan: ParallelPlan) => describe(fitUnder(plan, device));
+    const fits = ({ spareBytes }: FormatFit) => spareBytes >= 0;
+    return underBestSplit(legal, links, outcomeUnder, fits) ?? refuseSplits(devices.length);
   });
   return { fitOf: measure, measure };
 }

@@ -4,6 +4,7 @@ import type { RuntimeRequest } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { isLoadable } from "../../estimator/runtimes/loadable-formats.js";
+import { headroomOf } from "./hardware-fits.js";
 import type { ResolvedRequest } from "./request.js";
 import { storageOfFormat } from "./storage.js";
 import type { BestQuantFormatModel, EstimateModel } from "./types.js";
@@ -40,14 +41,16 @@ export function findBestFormat(
     const found = unlessRefused(() =>
       estimateResolved({ request: { ...request, scheme }, model, gpus, system, runtime, file }),
     );
-    if (found?.fits) return { quantFormat, headroom: headroomOf(found), estimate: found };
+    if (found?.fits) return { quantFormat, headroom: headroomOf(found.speedRun.memory), estimate: found };
   }
   return null;
 }
 
-/** Free bytes on the fullest device. */
-function headroomOf({ devices }: EstimateModel): number {
-  return devices.reduce((least, { free }) => Math.min(least, free ?? least), Number.POSITIVE_INFINITY);
+/** Why a runtime takes a model in no way, or not in a format. */
+export type Refusal = EstimateError | QuantizationError;
+
+export function isRefusal(error: unknown): error is Refusal {
+  return error instanceof EstimateError || error instanceof QuantizationError;
 }
 
 /** What is computed; null where the runtime or the format refuses the model. */
@@ -55,7 +58,7 @@ export function unlessRefused<Result>(compute: () => Result): Result | null {
   try {
     return compute();
   } catch (error) {
-    if (error instanceof EstimateError || error instanceof QuantizationError) return null;
+    if (isRefusal(error)) return null;
     throw error;
   }
 }

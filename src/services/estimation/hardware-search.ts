@@ -3,6 +3,7 @@ import type { GpuRow } from "../../data/rows.js";
 import { createEqualSets, type EqualSets, type SetOptions } from "../../estimator/estimate.js";
 import type { Device, EstimateRequest, MemoryEstimate, RuntimeRequest } from "../../estimator/estimate.types.js";
 import { canOffload, createOffloadSets, type OffloadKind } from "../../estimator/fit/offload.js";
+import { onceFor } from "../../estimator/once-for.js";
 import { UNLIMITED_DEVICE } from "../../estimator/runtimes/memory-layout.js";
 import { describeDevice, runsOn } from "./devices.js";
 import { describeFit, headroomOf } from "./hardware-fits.js";
@@ -39,16 +40,7 @@ interface Outcome {
 /** Builds the search over the cards and systems that are in use. */
 export function createHardwareSearch(catalogue: Catalogue): HardwareSearch {
   const candidates = listCandidates(catalogue);
-  const searches = new WeakMap<EstimateModel, SetSearch>();
-
-  function searchOf(estimate: EstimateModel): SetSearch {
-    let search = searches.get(estimate);
-    if (search === undefined) {
-      search = createSetSearch(estimate, catalogue);
-      searches.set(estimate, search);
-    }
-    return search;
-  }
+  const searchOf = onceFor((estimate: EstimateModel) => createSetSearch(estimate, catalogue));
 
   return {
     find(estimate, selection = ALL_HARDWARE) {
@@ -109,7 +101,7 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
   const row = catalogue.runtimes.bySlug.get(estimate.runtime);
   if (!row) throw new Error(`the catalogue has no runtime "${estimate.runtime}"`);
   const setsByKind = new Map<PlanKind, EqualSets>();
-  const deviceOf = remember((gpu: GpuRow): Device => describeDevice(gpu, row));
+  const deviceOf = onceFor((gpu: GpuRow): Device => describeDevice(gpu, row));
   const laidOut = new Map<string, MemoryEstimate | null>();
   let weights: number | undefined;
 
@@ -248,17 +240,5 @@ function once<Value>(compute: () => Value): () => Value {
   return () => {
     known ??= { value: compute() };
     return known.value;
-  };
-}
-
-function remember<Key, Value>(compute: (key: Key) => Value): (key: Key) => Value {
-  const known = new Map<Key, Value>();
-  return (key) => {
-    let value = known.get(key);
-    if (value === undefined) {
-      value = compute(key);
-      known.set(key, value);
-    }
-    return value;
   };
 }

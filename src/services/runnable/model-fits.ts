@@ -2,15 +2,14 @@ import type { Catalogue } from "../../data/catalogue.js";
 import type { ModelRow, QuantFormatRow, RuntimeRow } from "../../data/rows.js";
 import type { Architecture } from "../../estimator/architecture/architecture.js";
 import { estimate } from "../../estimator/estimate.js";
-import { EstimateError } from "../../estimator/estimate-error.js";
 import { estimateBestPlan } from "../../estimator/fit/best-plan.js";
 import { createFormatFits, type FormatFit, type FormatFits } from "../../estimator/fit/format-fits.js";
 import { largestFitting } from "../../estimator/fit/largest-value.js";
 import { createServingFits } from "../../estimator/fit/serving-fits.js";
 import { CELL_PADDING } from "../../estimator/kv-cache/cell-counts.js";
+import { onceFor } from "../../estimator/once-for.js";
 import type { DeviceLinks } from "../../estimator/placement/device-links.js";
-import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
-import { unlessRefused } from "../estimation/best-format.js";
+import { isRefusal, type Refusal, unlessRefused } from "../estimation/best-format.js";
 import type { Hardware } from "../estimation/devices.js";
 import { headroomOf } from "../estimation/hardware-fits.js";
 import { linksOf } from "../estimation/hardware-sets.js";
@@ -41,9 +40,6 @@ export interface Candidate {
   /** Missing on the device that is most overfull, or in host memory; zero or less where the model fits. */
   shortBy: number;
 }
-
-/** Why a runtime takes a model in no way, or not in a format. */
-export type Refusal = EstimateError | QuantizationError;
 
 /** A model in every format. */
 export interface ModelFits {
@@ -76,9 +72,9 @@ export interface SetupFits {
 /** Builds the search of one setup. Its devices must have known capacities. */
 export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
   const known = new Map<string, ModelFits>();
-  const shared = new WeakMap<Architecture, Kept<FormatFits | null>>();
-  /** What was laid out in searches of the longest context: a few contexts for each format. */
-  const ladders = new WeakMap<Architecture, Map<number, FormatFits | null>>();
+  const sharedBy = onceFor((_: Architecture): Kept<FormatFits | null> => keepRecent(CONTEXTS_KEPT));
+  /** What was laid out in searches of the longest context, by context: a few for each format. */
+  const laddersBy = onceFor((_: Architecture) => new Map<number, FormatFits | null>());
   const links = linksBetween(setup.hardware, catalogue);
 
   function resolve(model: ModelRow, quantFormat: QuantFormatRow, contextTokens: number): ResolvedRequest {
@@ -97,22 +93,12 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
   /** The fits of a description at a context, which models described alike share; null where formats share nothing. */
   function formatFitsOf(model: ModelRow, context: number): FormatFits | null {
     const request = requestFor(model, context);
-    let byContext = shared.get(request.architecture);
-    if (byContext === undefined) {
-      byContext = keepRecent(CONTEXTS_KEPT);
-      shared.set(request.architecture, byContext);
-    }
+    const byContext = sharedBy(request.architecture);
     return byContext.get(String(context), () => createFormatFits(request) ?? createServingFits(request, links));
   }
 
   function ladderOf(model: ModelRow): Map<number, FormatFits | null> {
-    const architecture = sharedArchitecture(model, catalogue);
-    let ladder = ladders.get(architecture);
-    if (ladder === undefined) {
-      ladder = new Map();
-      ladders.set(architecture, ladder);
-    }
-    return ladder;
+    return laddersBy(sharedArchitecture(model, catalogue));
   }
 
   /** The fits of a description at a context of a search. */
@@ -212,10 +198,6 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
       return { ...resolved, request: estimateBestPlan(resolved.request, links).request };
     },
   };
-}
-
-function isRefusal(error: unknown): error is Refusal {
-  return error instanceof EstimateError || error instanceof QuantizationError;
 }
 
 function describeCandidate(

@@ -4,7 +4,7 @@ import { BadUserInputError } from "../../errors.js";
 import { EstimateError, type EstimateErrorCode } from "../../estimator/estimate-error.js";
 import { BYTES_PER_GIB } from "../catalogue/list-fields.js";
 import { checkPage, MAX_PAGE_SIZE, paginateSorted, sortItems } from "../connections/connection.js";
-import { loadableFormats } from "../estimation/best-format.js";
+import { loadableFormats, type Refusal } from "../estimation/best-format.js";
 import { type Hardware, resolveHardware } from "../estimation/devices.js";
 import { inputPathOf } from "../estimation/input-path.js";
 import { type ResolvedSettings, resolveSettings } from "../estimation/request.js";
@@ -12,7 +12,7 @@ import type { EstimateModel, EstimationService, ParallelPlanModel } from "../est
 import { keepRecent } from "../kept.js";
 import { compileConditions, type RunnableConditions } from "./conditions.js";
 import { describeMiss, explainEmpty, obstacleOf } from "./explain-empty.js";
-import { createSetupFits, type Refusal, type SetupFits } from "./model-fits.js";
+import { createSetupFits, type SetupFits } from "./model-fits.js";
 import { orderOf, type RunnableRow } from "./orders.js";
 import { inTurns } from "./turns.js";
 import type {

@@ -1,5 +1,6 @@
 import type { Device, EstimateRequest, RuntimeRequest } from "../../estimate.types.js";
-import type { ParallelPlan, ServingEngine } from "../../placement/parallel-plans.js";
+import { type DeviceLinks, preferFastLinks } from "../../placement/device-links.js";
+import { legalPlans, type ParallelPlan, type ServingEngine } from "../../placement/parallel-plans.js";
 import { planSglang, sglangDevices } from "../sglang/estimate-sglang.js";
 import { planTensorrtLlm } from "../tensorrt-llm/estimate-tensorrt-llm.js";
 import { planVllm, vllmDevices } from "../vllm/estimate-vllm.js";
@@ -19,6 +20,40 @@ export function underPlan(request: EstimateRequest, runtime: ServingRequest, pla
 
 function withPlan(runtime: ServingRequest, plan: ParallelPlan): ServingRequest {
   return { ...runtime, settings: { ...runtime.settings, ...plan } } as ServingRequest;
+}
+
+/** The splits that an engine takes over so many devices, the one that runs best first where links are alike. */
+export function legalSplits(
+  { architecture, scheme }: Pick<EstimateRequest, "architecture" | "scheme">,
+  runtime: ServingRequest,
+  count: number,
+): ParallelPlan[] {
+  const wholeAttention = runtime.kind === "sglang" && runtime.settings.dataParallelAttention;
+  return legalPlans(architecture, scheme, count, runtime.kind, { wholeAttention });
+}
+
+/**
+ * What a model comes to under the split that an engine is given: the first that fits, the one that is least short where
+ * none does; null where there is none.
+ *
+ * @param legal - the splits that the engine takes, the best first where links are alike.
+ * @param links - how the devices are linked; all alike if absent.
+ */
+export function underBestSplit<Outcome extends { spareBytes: number | null }>(
+  legal: ParallelPlan[],
+  links: DeviceLinks | undefined,
+  outcomeUnder: (plan: ParallelPlan) => Outcome,
+  fits: (outcome: Outcome) => boolean,
+): Outcome | null {
+  let best: Outcome | null = null;
+  for (const plan of links === undefined ? legal : preferFastLinks(legal, links)) {
+    const outcome = outcomeUnder(plan);
+    if (fits(outcome)) {
+      return outcome;
+    }
+    best = best === null || (outcome.spareBytes ?? 0) > (best.spareBytes ?? 0) ? outcome : best;
+  }
+  return best;
 }
 
 /**
