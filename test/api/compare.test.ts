@@ -1,29 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type CatalogueSource, createCatalogueSource } from "../../src/data/snapshot.js";
-import { openTestDatabase, recordStatements, type TestDatabase } from "../setup/databases.js";
-import { startServer, type TestServer } from "./setup/start-server.js";
+import { describe, expect, it } from "vitest";
+import { recordStatements } from "../setup/databases.js";
+import { useSeededServer } from "./setup/seeded-server.js";
 
-let test: TestDatabase;
-let source: CatalogueSource;
-let server: TestServer;
-
-beforeAll(async () => {
-  test = await openTestDatabase("embedded", { seeded: true });
-  source = await createCatalogueSource(test.database);
-  server = await startServer(source);
-});
-afterAll(async () => {
-  await server?.stop();
-  await source?.close();
-  await test?.close();
-});
+const seeded = useSeededServer();
 
 const query = `query ($input: CompareInput!) { compare(input: $input) {
   axes { dimension label values { index label } }
   cells { model quant context hardware runtime modelLabel quantLabel contextTokens hardwareLabel runtimeLabel
     outcome { __typename ... on Estimate { total { bytes } fits } ... on EstimateFailure { code message field } } } } }`;
 
-const ask = (input: Record<string, unknown>) => server.query(query, { input });
+const ask = (input: Record<string, unknown>) => seeded.server.query(query, { input });
 
 const input = {
   models: [{ slug: "llama-3.1-8b" }, { slug: "qwen3-30b-a3b" }],
@@ -70,7 +56,7 @@ describe("compare", () => {
         input.contexts.flatMap((context) => input.hardware.map((hardware) => ({ model, quant, context, hardware }))),
       ),
     );
-    const { data: single } = await server.query(
+    const { data: single } = await seeded.server.query(
       "query ($inputs: [EstimateInput!]!) { estimates(inputs: $inputs) { __typename ... on Estimate { total { bytes } fits } } }",
       { inputs },
     );
@@ -148,18 +134,18 @@ describe("compare", () => {
   it("costs as much as its cells, in a variable or written out, and cannot be made to cost more than the limit", async () => {
     const counted = `query ($input: CompareInput!) { compare(input: $input) { cells { model } } }`;
     const cost = async (text: string, variables: Record<string, unknown>) =>
-      (await server.query(text, variables, { "x-query-cost": "1" })).extensions?.cost;
+      (await seeded.server.query(text, variables, { "x-query-cost": "1" })).extensions?.cost;
     expect(await cost(counted, { input })).toMatchObject({ cost: 16 * 11 });
     const written = `{ compare(input: { models: [{ slug: "llama-3.1-8b" }], quants: ["q4_k_m", "q8_0"], contexts: 8192 }) {
       cells { model } } }`;
     expect(await cost(written, {})).toMatchObject({ cost: 2 * 11 });
-    const { errors } = await server.query(counted, {
+    const { errors } = await seeded.server.query(counted, {
       input: { ...input, contexts: Array.from({ length: 5000 }, () => 8192) },
     });
     expect(errors?.[0]?.extensions.code).toBe("QUERY_TOO_COMPLEX");
   });
 
   it("runs no SQL", async () => {
-    expect(await recordStatements(test, () => ask(input))).toEqual([]);
+    expect(await recordStatements(seeded.database, () => ask(input))).toEqual([]);
   });
 });

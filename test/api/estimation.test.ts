@@ -1,22 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type CatalogueSource, createCatalogueSource } from "../../src/data/snapshot.js";
-import { openTestDatabase, recordStatements, type TestDatabase } from "../setup/databases.js";
-import { type Answer, startServer, type TestServer } from "./setup/start-server.js";
+import { describe, expect, it } from "vitest";
+import { recordStatements } from "../setup/databases.js";
+import { useSeededServer } from "./setup/seeded-server.js";
+import type { Answer } from "./setup/start-server.js";
 
-let test: TestDatabase;
-let source: CatalogueSource;
-let server: TestServer;
-
-beforeAll(async () => {
-  test = await openTestDatabase("embedded", { seeded: true });
-  source = await createCatalogueSource(test.database);
-  server = await startServer(source);
-});
-afterAll(async () => {
-  await server?.stop();
-  await source?.close();
-  await test?.close();
-});
+const seeded = useSeededServer();
 
 const llama = { model: { slug: "llama-3.1-8b" }, quant: "q4_k_m" };
 /** Shape of Llama 3.1 8B, as its config.json has it. */
@@ -44,12 +31,12 @@ const config = {
 };
 
 async function estimate(input: Record<string, unknown>, fields = "total { bytes }") {
-  return server.query(`query ($input: EstimateInput!) { estimate(input: $input) { ${fields} } }`, { input });
+  return seeded.server.query(`query ($input: EstimateInput!) { estimate(input: $input) { ${fields} } }`, { input });
 }
 
 describe("estimate", () => {
   it("is the same by slug, by id, by config.json as an object or as its text, and as a field of the model", async () => {
-    const { data } = await server.query(
+    const { data } = await seeded.server.query(
       `{ model(slug: "llama-3.1-8b") { id estimate(quant: "q4_k_m", context: 16384) { total { bytes } } } }`,
     );
     const totals = await Promise.all(
@@ -115,7 +102,7 @@ describe("estimate", () => {
     expect(errors).toHaveLength(1);
     expect(errors?.[0]?.extensions).toMatchObject({ code: "BAD_USER_INPUT", argument: ["input", ...argument] });
     expect(errors?.[0]?.message).toMatch(/^.{15,1000}$/s);
-    expect((await server.query("{ __typename }")).errors).toBeUndefined();
+    expect((await seeded.server.query("{ __typename }")).errors).toBeUndefined();
   });
 
   it("names the architecture that is not modelled", async () => {
@@ -129,7 +116,7 @@ describe("estimate", () => {
   it("refuses a deeply nested config.json without harm", async () => {
     const depth = 20_000;
     const query = `query ($c: JSON) { estimate(input: { model: { huggingFaceConfig: $c }, quant: "q4_k_m" }) { fits } }`;
-    const response = await fetch(`${server.url}/graphql`, {
+    const response = await fetch(`${seeded.server.url}/graphql`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: `{"query":${JSON.stringify(query)},"variables":{"c":${'{"text_config":'.repeat(depth)}1${"}".repeat(depth)}}}`,
@@ -142,7 +129,7 @@ describe("estimate", () => {
   });
 
   it("of one model that cannot be estimated does not spoil the others' in a list", async () => {
-    const { data, errors } = await server.query(
+    const { data, errors } = await seeded.server.query(
       `{ models(first: 100) { nodes { slug estimate(quant: "q4_k_m") { total { bytes } } } } }`,
     );
     expect(data.models.nodes).toHaveLength(100);
@@ -167,7 +154,7 @@ describe("estimates", () => {
 
   it("keep the order, and one bad input does not spoil the others", async () => {
     const inputs = [llama, { ...llama, quant: "nope" }, { ...llama, context: 0 }, llama];
-    const { data, errors } = await server.query(query, { inputs });
+    const { data, errors } = await seeded.server.query(query, { inputs });
     expect(errors).toBeUndefined();
     expect(data.estimates.map((outcome: { __typename: string }) => outcome.__typename)).toEqual([
       "Estimate",
@@ -181,8 +168,8 @@ describe("estimates", () => {
   });
 
   it("are none for none, and refused beyond a hundred", async () => {
-    expect((await server.query(query, { inputs: [] })).data).toEqual({ estimates: [] });
-    const { errors } = await server.query(query, { inputs: Array.from({ length: 101 }, () => llama) });
+    expect((await seeded.server.query(query, { inputs: [] })).data).toEqual({ estimates: [] });
+    const { errors } = await seeded.server.query(query, { inputs: Array.from({ length: 101 }, () => llama) });
     expect(errors?.[0]?.extensions).toMatchObject({ code: "BAD_USER_INPUT", argument: ["inputs"] });
   });
 });
@@ -255,7 +242,7 @@ describe("hardware that fits", () => {
     let after: string | null = null;
     let total = 0;
     for (let page = 0; page < 20; page++) {
-      const { data } = await server.query(
+      const { data } = await seeded.server.query(
         `query ($input: EstimateInput!, $after: String) { estimate(input: $input) { hardware(first: 100, after: $after) {
           totalCount nodes { gpu { slug } count system { slug } } pageInfo { hasNextPage endCursor } } } }`,
         { input: llama, after },
@@ -281,14 +268,14 @@ describe("hardware that fits", () => {
 
 describe("a query", () => {
   it("runs no SQL", async () => {
-    const statements = await recordStatements(test, async () => {
-      const { errors } = await server.query(`{
+    const statements = await recordStatements(seeded.database, async () => {
+      const { errors } = await seeded.server.query(`{
         models(first: 5) { nodes { slug files { totalCount } scenarios { totalCount } } totalCount }
         scenarios(first: 2) { nodes { slug answer estimate { total { gib } } related { nodes { slug } } } }
       }`);
       expect(errors).toBeUndefined();
     });
     expect(statements).toEqual([]);
-    expect(test.statements).not.toEqual([]);
+    expect(seeded.database.statements).not.toEqual([]);
   });
 });

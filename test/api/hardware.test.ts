@@ -1,27 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createTable } from "../../src/data/catalogue.js";
-import { type CatalogueSource, createCatalogueSource } from "../../src/data/snapshot.js";
-import { openTestDatabase, type TestDatabase } from "../setup/databases.js";
-import { startServer, type TestServer } from "./setup/start-server.js";
+import { useSeededServer } from "./setup/seeded-server.js";
+import { startServer } from "./setup/start-server.js";
 
 /*
  * Hardware that fits, asked of the server over the seeded catalogue. What fits is what llama.cpp itself answers (July
  * 2026 build, llama-fit-params over header-only GGUF files); what vLLM refuses are its own checks at start.
  */
-let test: TestDatabase;
-let source: CatalogueSource;
-let server: TestServer;
-
-beforeAll(async () => {
-  test = await openTestDatabase("embedded", { seeded: true });
-  source = await createCatalogueSource(test.database);
-  server = await startServer(source.current());
-});
-afterAll(async () => {
-  await server?.stop();
-  await source?.close();
-  await test?.close();
-});
+const seeded = useSeededServer();
 
 const FIELDS = `totalCount reason
   nodes { gpu { slug vendor class form memory { bytes } } count nodes system { slug kind scaleUpDomainGpus gpuCount usdPerHour hostMemory { bytes } }
@@ -92,7 +78,7 @@ interface Found {
 type Input = Record<string, unknown>;
 
 async function hardware(input: Input, filter: Input = {}, sort?: string, fields = FIELDS): Promise<Found> {
-  const { data, errors } = await server.query(
+  const { data, errors } = await seeded.server.query(
     `query ($input: EstimateInput!, $filter: HardwareFilter, $sort: HardwareSort) {
       hardware(input: $input, filter: $filter, sort: $sort, first: 100) { ${fields} } }`,
     { input, filter, sort },
@@ -102,7 +88,7 @@ async function hardware(input: Input, filter: Input = {}, sort?: string, fields 
 }
 
 async function estimate(input: Input, fields = "fits maxContext maxSequences") {
-  const { data, errors } = await server.query(
+  const { data, errors } = await seeded.server.query(
     `query ($input: EstimateInput!) { estimate(input: $input) { ${fields} } }`,
     { input },
   );
@@ -164,7 +150,7 @@ describe("known answers", () => {
   it("vLLM does not share DeepSeek V3's 128 heads among six cards, but among eight", async () => {
     const fp8 = { ...deepseek, quant: "fp8" };
     const query = "query ($input: EstimateInput!) { estimate(input: $input) { fits } }";
-    const six = await server.query(query, { input: { ...fp8, ...vllm(6) } });
+    const six = await seeded.server.query(query, { input: { ...fp8, ...vllm(6) } });
     expect(six.errors?.[0]).toMatchObject({ extensions: { argument: ["input", "runtime", "vllm", "tensorParallel"] } });
     expect(six.errors?.[0]?.message).toContain("128 attention heads");
     expect((await estimate({ ...fp8, ...vllm(8) })).fits).toBeNull();
@@ -197,7 +183,7 @@ const following = ({ gpuLayers, cpuMoeLayers }: Pick<Plan, "gpuLayers" | "cpuMoe
 describe("what is found", () => {
   it("is the same by Query.hardware, Estimate.hardware and Scenario.hardware", async () => {
     const list = "hardware(first: 3) { totalCount nodes { gpu { slug } count headroom { bytes } } }";
-    const { data } = await server.query(
+    const { data } = await seeded.server.query(
       `query ($input: EstimateInput!) {
         hardware(input: $input, first: 3) { totalCount nodes { gpu { slug } count headroom { bytes } } }
         estimate(input: $input) { ${list} }
@@ -469,7 +455,9 @@ describe("mixed sets", () => {
     ["less than nothing", [1, -1, 1]],
   ])("refuse %s", async (_, tensorSplit) => {
     const query = "query ($input: EstimateInput!) { estimate(input: $input) { fits } }";
-    const { errors } = await server.query(query, { input: { ...llama70, hardware: { gpus }, ...split(tensorSplit) } });
+    const { errors } = await seeded.server.query(query, {
+      input: { ...llama70, hardware: { gpus }, ...split(tensorSplit) },
+    });
     expect(errors?.[0]?.extensions).toMatchObject({
       code: "BAD_USER_INPUT",
       argument: ["input", "runtime", "llamaCpp", "tensorSplit"],
@@ -496,7 +484,7 @@ describe("filters that make no sense", () => {
     ["an unknown card", { gpu: ["h1000"] }, ["gpu", "0"]],
     ["an unknown system", { system: ["dgx-h1000"] }, ["system", "0"]],
   ])("%s: an error that names the field", async (_, filter, path) => {
-    const { errors } = await server.query(
+    const { errors } = await seeded.server.query(
       "query ($input: EstimateInput!, $filter: HardwareFilter) { hardware(input: $input, filter: $filter) { totalCount } }",
       { input: llama8, filter },
     );
@@ -517,7 +505,7 @@ describe("filters that make no sense", () => {
   });
 
   it("what is archived is not found, nor are systems of archived cards, and the reason says so", async () => {
-    const catalogue = source.current();
+    const catalogue = seeded.source.current();
     const archive = <Row extends { id: string; slug: string }>(rows: readonly Row[], slug: string) =>
       createTable(rows.map((row) => (row.slug === slug ? { ...row, archivedAt: new Date(0) } : row)));
     const later = await startServer({
@@ -552,11 +540,11 @@ describe("filters that make no sense", () => {
   it("near misses are bounded, and nothing is wrong with a list that is not empty", async () => {
     const query =
       "query ($input: EstimateInput!, $n: Int!) { hardware(input: $input) { reason nearest(first: $n) { message } } }";
-    expect((await server.query(query, { input: llama8, n: 101 })).errors?.[0]?.extensions).toMatchObject({
+    expect((await seeded.server.query(query, { input: llama8, n: 101 })).errors?.[0]?.extensions).toMatchObject({
       code: "BAD_USER_INPUT",
       argument: ["first"],
     });
-    const { data } = await server.query(query, { input: llama8, n: 0 });
+    const { data } = await seeded.server.query(query, { input: llama8, n: 0 });
     expect(data.hardware).toEqual({ reason: null, nearest: [] });
   });
 });

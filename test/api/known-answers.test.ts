@@ -1,26 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type CatalogueSource, createCatalogueSource } from "../../src/data/snapshot.js";
-import { openTestDatabase, type TestDatabase } from "../setup/databases.js";
-import { startServer, type TestServer } from "./setup/start-server.js";
+import { describe, expect, it } from "vitest";
+import { useSeededServer } from "./setup/seeded-server.js";
 
 /*
  * What llama.cpp itself answers for these models (July 2026 build: llama-quantize --dry-run and llama-fit-params over
  * header-only GGUF files; published start-up logs agree), asked of the server over the seeded catalogue.
  */
-let test: TestDatabase;
-let source: CatalogueSource;
-let server: TestServer;
-
-beforeAll(async () => {
-  test = await openTestDatabase("embedded", { seeded: true });
-  source = await createCatalogueSource(test.database);
-  server = await startServer(source.current());
-});
-afterAll(async () => {
-  await server?.stop();
-  await source?.close();
-  await test?.close();
-});
+const seeded = useSeededServer();
 
 const ESTIMATE = `query ($input: EstimateInput!) {
   estimate(input: $input) {
@@ -43,7 +28,7 @@ interface Size {
 }
 
 async function estimate(input: Record<string, unknown>) {
-  const { data, errors } = await server.query(ESTIMATE, { input });
+  const { data, errors } = await seeded.server.query(ESTIMATE, { input });
   expect(errors).toBeUndefined();
   return data.estimate;
 }
@@ -139,7 +124,7 @@ describe("the rule of thumb", () => {
 
 describe("the scenario the catalogue started from", () => {
   it("says what is true", async () => {
-    const { data, errors } = await server.query(`{
+    const { data, errors } = await seeded.server.query(`{
       scenario(slug: "deepseek-v3-671b-q4-k-m-128k") {
         title question context quantFormat { slug } model { slug }
         answer explanation verdict faq { question answer }

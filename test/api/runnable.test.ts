@@ -1,22 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type CatalogueSource, createCatalogueSource } from "../../src/data/snapshot.js";
-import { openTestDatabase, recordStatements, type TestDatabase } from "../setup/databases.js";
-import { type Answer, startServer, type TestServer } from "./setup/start-server.js";
+import { describe, expect, it } from "vitest";
+import { recordStatements } from "../setup/databases.js";
+import { useSeededServer } from "./setup/seeded-server.js";
+import type { Answer } from "./setup/start-server.js";
 
-let test: TestDatabase;
-let source: CatalogueSource;
-let server: TestServer;
-
-beforeAll(async () => {
-  test = await openTestDatabase("embedded", { seeded: true });
-  source = await createCatalogueSource(test.database);
-  server = await startServer(source);
-});
-afterAll(async () => {
-  await server?.stop();
-  await source?.close();
-  await test?.close();
-});
+const seeded = useSeededServer();
 
 const card = { gpus: [{ gpu: "nvidia-rtx-4090-24gb", count: 1 }] };
 const mixed = {
@@ -49,7 +36,7 @@ interface Page {
 }
 
 function ask(variables: Record<string, unknown>, selection = `nodes { ${fields} }`): Promise<Answer> {
-  return server.query(
+  return seeded.server.query(
     `query ($hardware: HardwareInput!, $settings: RunnableSettings, $filter: RunnableFilter, $sort: RunnableSort, $first: Int, $after: String) {
       runnable(hardware: $hardware, settings: $settings, filter: $filter, sort: $sort, first: $first, after: $after) {
         totalCount reason pageInfo { hasNextPage endCursor } ${selection} } }`,
@@ -111,7 +98,7 @@ describe("runnable", () => {
     // Every pair of the models and the runtime's formats again, asked of `estimates`.
     const runtime = (settings as { runtime?: object }).runtime;
     const engine = runtime === undefined ? "llama-cpp" : (Object.keys(runtime)[0] ?? "");
-    const { data } = await server.query(
+    const { data } = await seeded.server.query(
       `query ($engine: String!) { runtime(slug: $engine) { quantFormats(first: 100) { nodes { slug } } } }`,
       { engine },
     );
@@ -120,7 +107,7 @@ describe("runnable", () => {
     const pairs = models.flatMap((slug) => formats.map((quant) => ({ slug, quant })));
     for (const part of [pairs.slice(0, 100), pairs.slice(100, 200), pairs.slice(200, 300)]) {
       const inputs = part.map(({ slug, quant }) => ({ model: { slug }, quant, hardware, ...settings }));
-      const { data: answer } = await server.query(
+      const { data: answer } = await seeded.server.query(
         `query ($inputs: [EstimateInput!]!) { estimates(inputs: $inputs) { ... on Estimate { fits total ${size} } } }`,
         { inputs },
       );
@@ -262,7 +249,7 @@ describe("runnable", () => {
     );
     expect(page.reason).toBeNull();
     expect(page.nearest.map(nameOf as never)).toEqual(["llama-3.1-70b-instruct q4_k_m", "deepseek-v3 q4_k_m"]);
-    const { data } = await server.query(
+    const { data } = await seeded.server.query(
       `query ($input: EstimateInput!) { estimate(input: $input) { fits devices { free ${size} } } }`,
       { input: { model: { slug: "llama-3.1-70b-instruct" }, quant: "q4_k_m", hardware: card } },
     );
@@ -315,7 +302,7 @@ describe("runnable", () => {
   });
 
   it("runs no SQL", async () => {
-    const statements = await recordStatements(test, () =>
+    const statements = await recordStatements(seeded.database, () =>
       find(
         { filter: { model: models }, first: 10 },
         `nodes { ${fields} model { files { totalCount } } estimate { weights { file { slug } } } } nearest { message }`,
@@ -329,7 +316,7 @@ describe("the best format of an estimate", () => {
   const query = `query ($input: EstimateInput!) { estimate(input: $input) {
     bestQuantFormat { quantFormat { slug } headroom ${size} estimate { fits total ${size} catalogVersion } } } }`;
   const best = async (input: Record<string, unknown>) => {
-    const { data, errors } = await server.query(query, { input: { quant: "q2_k", ...input } });
+    const { data, errors } = await seeded.server.query(query, { input: { quant: "q2_k", ...input } });
     expect(errors).toBeUndefined();
     return data.estimate.bestQuantFormat;
   };

@@ -1,28 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type CatalogueSource, createCatalogueSource } from "../../src/data/snapshot.js";
-import { openTestDatabase, type TestDatabase } from "../setup/databases.js";
-import { startServer, type TestServer } from "./setup/start-server.js";
+import { describe, expect, it } from "vitest";
+import { useSeededServer } from "./setup/seeded-server.js";
 
-let test: TestDatabase;
-let source: CatalogueSource;
-let server: TestServer;
-
-beforeAll(async () => {
-  test = await openTestDatabase("embedded", { seeded: true });
-  source = await createCatalogueSource(test.database);
-  server = await startServer(source);
-});
-afterAll(async () => {
-  await server?.stop();
-  await source?.close();
-  await test?.close();
-});
+const seeded = useSeededServer();
 
 const GIB = 2 ** 30;
 const H100 = { gpu: "nvidia-h100-sxm5-80gb" };
 
 async function estimate(input: Record<string, unknown>, fields: string) {
-  const answer = await server.query(`query ($input: EstimateInput!) { estimate(input: $input) { ${fields} } }`, {
+  const answer = await seeded.server.query(`query ($input: EstimateInput!) { estimate(input: $input) { ${fields} } }`, {
     input,
   });
   return { errors: answer.errors, estimate: answer.data?.estimate };
@@ -240,7 +225,7 @@ describe("how the weights are known", () => {
       quantization_config: { quant_method: "no-such-method" },
     };
     const ask = (quant: string) => ({ model: { huggingFaceConfig }, quant });
-    const { data } = await server.query(
+    const { data } = await seeded.server.query(
       `query ($inputs: [EstimateInput!]!) {
         estimates(inputs: $inputs) { __typename ... on EstimateFailure { message field } }
       }`,
@@ -257,7 +242,7 @@ describe("how the weights are known", () => {
 
 describe("evidence", () => {
   it("is reported by runtime, kind of attention and component", async () => {
-    const { data, errors } = await server.query(`{
+    const { data, errors } = await seeded.server.query(`{
       accuracy(filter: { runtime: ["llama-cpp"], component: [KV_CACHE, TOTAL] }) {
         measurements compared
         byRuntime { runtime { slug } attention component count bias medianError p95Error worstError worst { slug } }
@@ -279,7 +264,7 @@ describe("evidence", () => {
   it("has each measurement beside its own estimate, and says why one cannot be compared", async () => {
     const fields =
       "slug error notComparedBecause comparisons { component measured estimated error } estimate { accuracy { measurements low { bytes } high { bytes } } total { bytes } }";
-    const { data } = await server.query(`{
+    const { data } = await seeded.server.query(`{
       read: measurement(slug: "vllm-llmd-001") { ${fields} }
       tuning: measurements(filter: { kind: FINE_TUNING_MEMORY }, first: 1) { nodes { ${fields} } }
     }`);

@@ -1,22 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type CatalogueSource, createCatalogueSource } from "../../src/data/snapshot.js";
-import { openTestDatabase, type TestDatabase } from "../setup/databases.js";
-import { startServer, type TestServer } from "./setup/start-server.js";
+import { describe, expect, it } from "vitest";
+import { useSeededServer } from "./setup/seeded-server.js";
 
-let test: TestDatabase;
-let source: CatalogueSource;
-let server: TestServer;
-
-beforeAll(async () => {
-  test = await openTestDatabase("embedded", { seeded: true });
-  source = await createCatalogueSource(test.database);
-  server = await startServer(source.current());
-});
-afterAll(async () => {
-  await server?.stop();
-  await source?.close();
-  await test?.close();
-});
+const seeded = useSeededServer();
 
 const FIGURE = "{ value low high }";
 const SPEED = `query ($input: EstimateInput!, $depth: Int, $prompt: Int, $host: Float) {
@@ -31,7 +16,7 @@ const SPEED = `query ($input: EstimateInput!, $depth: Int, $prompt: Int, $host: 
 
 async function ask(input: Record<string, unknown>, more: Record<string, unknown> = {}) {
   const asked = { model: { slug: "llama-3-8b" }, quant: "q4_k_m", context: 4096, ...input };
-  const { data, errors } = await server.query(SPEED, { input: asked, ...more });
+  const { data, errors } = await seeded.server.query(SPEED, { input: asked, ...more });
   expect(errors).toBeUndefined();
   return data.estimate;
 }
@@ -111,7 +96,7 @@ describe("speed", () => {
     ["hostBandwidth", { host: 0 }],
   ])("refuses a %s that makes no sense", async (name, more) => {
     const input = { model: { slug: "llama-3-8b" }, quant: "q4_k_m", hardware: cards("nvidia-rtx-4090-24gb") };
-    const { errors } = await server.query(SPEED, { input, ...more });
+    const { errors } = await seeded.server.query(SPEED, { input, ...more });
     expect(errors?.[0]?.extensions).toMatchObject({ code: "BAD_USER_INPUT" });
     expect(errors?.[0]?.message).toContain(name);
   });
@@ -128,7 +113,7 @@ describe("cost", () => {
   });
 
   it("of a system is the system's", async () => {
-    const { data } = await server.query(`{ systems(first: 100) { nodes { slug usdPerHour gpu { slug } } } }`);
+    const { data } = await seeded.server.query(`{ systems(first: 100) { nodes { slug usdPerHour gpu { slug } } } }`);
     const priced = data.systems.nodes.find((system: { usdPerHour: number | null }) => system.usdPerHour !== null);
     const { cost } = await ask({ hardware: { system: priced.slug } });
     expect(cost.usdPerHour).toBe(priced.usdPerHour);
@@ -150,7 +135,7 @@ describe("hardware", () => {
     const rates: (number | null)[] = [];
     let after: string | null = null;
     do {
-      const { data, errors } = await server.query(HARDWARE, { input, after });
+      const { data, errors } = await seeded.server.query(HARDWARE, { input, after });
       expect(errors).toBeUndefined();
       for (const { speed } of data.hardware.nodes) {
         rates.push(speed?.throughput.value ?? null);
@@ -171,7 +156,7 @@ describe("hardware", () => {
 
 describe("evidence", () => {
   it("of speed stands beside that of memory, by runtime and component", async () => {
-    const { data } = await server.query(
+    const { data } = await seeded.server.query(
       `{ accuracy(filter: { component: [DECODE_SPEED, PREFILL_SPEED] }) {
         byRuntime { runtime { slug } component count medianError }
       } }`,
@@ -191,7 +176,7 @@ describe("evidence", () => {
   });
 
   it("of one measurement is its rates beside the estimate of the same run", async () => {
-    const { data } = await server.query(
+    const { data } = await seeded.server.query(
       `{ measurement(slug: "speed-llama-cpp-meta-llama-3-8b-q4-k-m-3080-10gb-x1-b1-c4096") {
         error comparisons { component measured estimated error } notComparedBecause
         estimate { speed(depth: 2048, promptTokens: 4096) { decode { value } prefill { value } } }
