@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Database } from "../../data/database.js";
-import { describeFailure } from "../../data/database-failure.js";
 import { ApiError } from "../../errors.js";
 import { isRowId } from "../catalogue/global-ids.js";
 import type { UserError } from "../editing/user-error.js";
+import { whileReachable } from "../while-reachable.js";
 import { checkTokenInput, type TokenInput } from "./check-token-input.js";
 import { createFailedLogins, type FailedLogins } from "./failed-logins.js";
 import { createToken, hashSecret, isSameSecret, readToken } from "./secret.js";
@@ -73,6 +73,9 @@ export interface AccessOptions {
   now?: () => Date;
 }
 
+/** What clients are told while the database does not answer. */
+const UNREACHABLE = "The database does not answer, so that tokens cannot be looked up. Try again later.";
+
 /** Builds the access service over a database. */
 export function createAccessService({
   database: { prisma },
@@ -120,7 +123,7 @@ export function createAccessService({
           { retryAfterSeconds: waitSeconds },
         );
       }
-      const viewer = await whileReachable(findViewer(text));
+      const viewer = await whileReachable(findViewer(text), UNREACHABLE);
       if (viewer !== null) {
         rememberGood(hash);
         return viewer;
@@ -136,29 +139,18 @@ export function createAccessService({
       const id = randomUUID();
       const { text, secretHash } = createToken(id);
       const data = { id, name, role, secretHash, createdBy: creator.name, createdAt: now(), expiresAt };
-      const token = await whileReachable(prisma.apiToken.create({ data, select: visible }));
+      const token = await whileReachable(prisma.apiToken.create({ data, select: visible }), UNREACHABLE);
       return { text, token, problems };
     },
 
     async revokeToken(id, revoker) {
       if (!isRowId(id)) return null;
       const data = { revokedAt: now(), revokedBy: revoker.name };
-      await whileReachable(prisma.apiToken.updateMany({ where: { id, revokedAt: null }, data }));
-      return whileReachable(prisma.apiToken.findUnique({ where: { id }, select: visible }));
+      await whileReachable(prisma.apiToken.updateMany({ where: { id, revokedAt: null }, data }), UNREACHABLE);
+      return whileReachable(prisma.apiToken.findUnique({ where: { id }, select: visible }), UNREACHABLE);
     },
 
-    listTokens: () => whileReachable(prisma.apiToken.findMany({ select: visible, orderBy: { id: "asc" } })),
+    listTokens: () =>
+      whileReachable(prisma.apiToken.findMany({ select: visible, orderBy: { id: "asc" } }), UNREACHABLE),
   };
-}
-
-async function whileReachable<Result>(work: Promise<Result>): Promise<Result> {
-  try {
-    return await work;
-  } catch (error) {
-    if (describeFailure(error) === null) throw error;
-    throw new ApiError(
-      "UNAVAILABLE",
-      "The database does not answer, so that tokens cannot be looked up. Try again later.",
-    );
-  }
 }

@@ -1,7 +1,6 @@
 import type { Database } from "../../data/database.js";
-import { describeFailure } from "../../data/database-failure.js";
 import type { CatalogChange, Prisma } from "../../data/prisma/client.js";
-import { ApiError, BadUserInputError } from "../../errors.js";
+import { BadUserInputError } from "../../errors.js";
 import { decodeGlobalId, isRowId, type NodeType } from "../catalogue/global-ids.js";
 import { requireSearch } from "../catalogue/list.js";
 import {
@@ -13,6 +12,7 @@ import {
   readPage,
 } from "../connections/connection.js";
 import type { Position } from "../connections/cursor.js";
+import { whileReachable } from "../while-reachable.js";
 import type { ChangeModel } from "./changes.js";
 
 /** Bounds, both included; an absent one does not limit. */
@@ -59,6 +59,9 @@ export interface AuditService {
 /** Newest first: behind a cursor are smaller ids. */
 const order: Order<ChangeModel> = { list: "catalogChanges", keys: [], idOf: ({ id }) => String(id) };
 
+/** What clients are told while the database does not answer. */
+const UNREACHABLE = "The database does not answer; the history is not in memory. Try again later.";
+
 /** Builds the audit service over a database. */
 export function createAuditService({ prisma }: Database): AuditService {
   const page = async (where: Prisma.CatalogChangeWhereInput, args: PageArguments): Promise<ChangeConnection> => {
@@ -92,16 +95,16 @@ export function createAuditService({ prisma }: Database): AuditService {
         startCursor: edges[0]?.cursor ?? null,
         endCursor: edges.at(-1)?.cursor ?? null,
       },
-      countAll: () => whileReachable(prisma.catalogChange.count({ where })),
+      countAll: () => whileReachable(prisma.catalogChange.count({ where }), UNREACHABLE),
     };
   };
 
   return {
-    list: async (filter, args) => whileReachable(page(compileFilter(filter), args)),
-    listOfRow: (rowId, args) => whileReachable(page({ rowId }, args)),
+    list: async (filter, args) => whileReachable(page(compileFilter(filter), args), UNREACHABLE),
+    listOfRow: (rowId, args) => whileReachable(page({ rowId }, args), UNREACHABLE),
     async find(id) {
       if (!ID.test(id)) return null;
-      const row = await whileReachable(prisma.catalogChange.findUnique({ where: { id: BigInt(id) } }));
+      const row = await whileReachable(prisma.catalogChange.findUnique({ where: { id: BigInt(id) } }), UNREACHABLE);
       return row === null ? null : toChangeModel(row);
     },
   };
@@ -166,13 +169,4 @@ function toChangeModel(row: CatalogChange): ChangeModel {
     after: after as ChangeModel["after"],
     revertedChangeId: revertedChangeId === null ? null : Number(revertedChangeId),
   };
-}
-
-async function whileReachable<Result>(work: Promise<Result>): Promise<Result> {
-  try {
-    return await work;
-  } catch (error) {
-    if (describeFailure(error) === null) throw error;
-    throw new ApiError("UNAVAILABLE", "The database does not answer; the history is not in memory. Try again later.");
-  }
 }

@@ -12,6 +12,7 @@ import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import type { QuantScheme } from "../../estimator/quantization/scheme.js";
 import { decodeGlobalId } from "../catalogue/global-ids.js";
 import { requireBySlug } from "../catalogue/suggestions.js";
+import { keepRecent } from "../kept.js";
 import { describeCacheType } from "./cache-types.js";
 import { resolveHardware } from "./devices.js";
 import { resolveRuntime } from "./runtimes.js";
@@ -143,22 +144,15 @@ function storageOf(
 
 /** Descriptions read from pasted configs, kept as long as their text is asked for again and again. */
 const CONFIGS_KEPT = 200;
-const readConfigs = new Map<string, ResolvedModel>();
+const readConfigs = keepRecent<ResolvedModel>(CONFIGS_KEPT);
 
 function readConfig(config: unknown, path: ArgumentPath): ResolvedModel {
   const text = typeof config === "string" ? config : (JSON.stringify(config) ?? "");
-  const known = readConfigs.get(text);
-  if (known) return known;
   try {
-    const parsed = parseConfigText(text);
-    const model: ResolvedModel = {
-      architecture: architectureFromConfig(parsed),
-      row: null,
-      checkpoint: checkpointStorage(parsed),
-    };
-    if (readConfigs.size >= CONFIGS_KEPT) readConfigs.delete(readConfigs.keys().next().value ?? "");
-    readConfigs.set(text, model);
-    return model;
+    return readConfigs.get(text, () => {
+      const parsed = parseConfigText(text);
+      return { architecture: architectureFromConfig(parsed), row: null, checkpoint: checkpointStorage(parsed) };
+    });
   } catch (error) {
     if (error instanceof ConfigError) throw new BadUserInputError(error.message, [...path, ...error.path.map(String)]);
     throw error;

@@ -1,4 +1,5 @@
 import type { GpuRow, RuntimeRow } from "../../data/rows.js";
+import { onceFor } from "../../estimator/once-for.js";
 import { readSpeedConstants } from "../../estimator/speed/read-speed-constants.js";
 import type { SpeedCard, SpeedConstants } from "../../estimator/speed/speed.types.js";
 
@@ -8,31 +9,22 @@ const LANE_GB_PER_SECOND: Readonly<Record<string, number>> = { "3.0": 0.985, "4.
 /** Cards in slots are joined two by two, where they are. */
 const CARDS_UNDER_A_BRIDGE = 2;
 
-const cards = new WeakMap<GpuRow, SpeedCard>();
-
 /** A card as the estimate of speed sees it; the same object each time. */
-export function describeSpeedCard(gpu: GpuRow): SpeedCard {
-  let card = cards.get(gpu);
-  if (card === undefined) {
-    card = {
-      name: gpu.slug,
-      vendor: gpu.vendor,
-      architecture: gpu.architecture,
-      gpuClass: gpu.gpuClass,
-      memoryType: gpu.memoryType,
-      bandwidthGbPerSecond: gpu.bandwidthGbPerSecond,
-      fp16Tflops: gpu.fp16Tflops,
-      fp32Tflops: gpu.fp32Tflops,
-      fp8Tflops: gpu.fp8Tflops,
-      fp4Tflops: gpu.fp4Tflops,
-      linkGbPerSecond: gpu.interconnectGbPerSecond,
-      linkedCards: gpu.form === "PCIE" ? CARDS_UNDER_A_BRIDGE : Number.POSITIVE_INFINITY,
-      pcieGbPerSecond: pcieGbPerSecond(gpu.pcie),
-    };
-    cards.set(gpu, card);
-  }
-  return card;
-}
+export const describeSpeedCard: (gpu: GpuRow) => SpeedCard = onceFor((gpu) => ({
+  name: gpu.slug,
+  vendor: gpu.vendor,
+  architecture: gpu.architecture,
+  gpuClass: gpu.gpuClass,
+  memoryType: gpu.memoryType,
+  bandwidthGbPerSecond: gpu.bandwidthGbPerSecond,
+  fp16Tflops: gpu.fp16Tflops,
+  fp32Tflops: gpu.fp32Tflops,
+  fp8Tflops: gpu.fp8Tflops,
+  fp4Tflops: gpu.fp4Tflops,
+  linkGbPerSecond: gpu.interconnectGbPerSecond,
+  linkedCards: gpu.form === "PCIE" ? CARDS_UNDER_A_BRIDGE : Number.POSITIVE_INFINITY,
+  pcieGbPerSecond: pcieGbPerSecond(gpu.pcie),
+}));
 
 /** "4.0 x16" as GB/s in one direction; null for other links. */
 function pcieGbPerSecond(pcie: string | null): number | null {
@@ -41,18 +33,11 @@ function pcieGbPerSecond(pcie: string | null): number | null {
   return lane === undefined ? null : lane * Number(lanes);
 }
 
-const constantsOf = new WeakMap<RuntimeRow, { speed: SpeedConstants | null }>();
-
 /**
  * How fast a runtime is, from its row; null where the row does not say.
  *
  * @throws EstimateError for constants that make no sense
  */
-export function speedConstants(runtime: RuntimeRow): SpeedConstants | null {
-  let known = constantsOf.get(runtime);
-  if (known === undefined) {
-    known = { speed: readSpeedConstants(runtime.name, runtime.constants) };
-    constantsOf.set(runtime, known);
-  }
-  return known.speed;
-}
+export const speedConstants: (runtime: RuntimeRow) => SpeedConstants | null = onceFor((runtime) =>
+  readSpeedConstants(runtime.name, runtime.constants),
+);

@@ -1,5 +1,5 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { GpuRow, RuntimeRow } from "../../data/rows.js";
+import type { GpuRow } from "../../data/rows.js";
 import type { Device, EstimateRequest } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import type { SpeedEstimate } from "../../estimator/speed/speed.types.js";
@@ -156,9 +156,4 @@ function parallelInput(settings: Entries, gpuCount: number, version: string | nu
     expertParallel: settings.ep === true,
   };
   return parallel as RuntimeInput[keyof RuntimeInput];
-}
-
-/** Runtimes whose rates are compared; others are not estimated. */
-export function estimatesSpeed(runtime: RuntimeRow): boolean {
-  return (runtime.constants as { speed?: unknown }).speed !== undefined;
 }

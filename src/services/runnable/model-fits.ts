@@ -71,7 +71,7 @@ export interface SetupFits {
 
 /** Builds the search of one setup. Its devices must have known capacities. */
 export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
-  const known = new Map<string, ModelFits>();
+  const known = keepRecent<ModelFits>(MODELS_KEPT);
   const sharedBy = onceFor((_: Architecture): Kept<FormatFits | null> => keepRecent(CONTEXTS_KEPT));
   /** What was laid out in searches of the longest context, by context: a few for each format. */
   const laddersBy = onceFor((_: Architecture) => new Map<number, FormatFits | null>());
@@ -157,16 +157,7 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
 
   return {
     setup,
-    of(model, context) {
-      const key = `${model.id} ${context}`;
-      let fits = known.get(key);
-      if (fits === undefined) {
-        fits = compute(model, context);
-        if (known.size >= MODELS_KEPT) known.delete(known.keys().next().value ?? "");
-        known.set(key, fits);
-      }
-      return fits;
-    },
+    of: (model, context) => known.get(`${model.id} ${context}`, () => compute(model, context)),
     nearest(model, formats, context) {
       const fits = formatFitsOf(model, context);
       let least: Candidate | null = null;
