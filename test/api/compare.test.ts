@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { recordStatements } from "../setup/databases.js";
-import { useSeededServer } from "./setup/seeded-server.js";
+import { serveSeed } from "./setup/seeded-server.js";
 
-const seeded = useSeededServer();
+const seeded = serveSeed();
 
 const query = `query ($input: CompareInput!) { compare(input: $input) {
   axes { dimension label values { index label } }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { recordStatements } from "../setup/databases.js";
-import { useSeededServer } from "./setup/seeded-server.js";
+import { serveSeed } from "./setup/seeded-server.js";
 import type { Answer } from "./setup/start-server.js";
 
-const seeded = useSeededServer();
+const seeded = serveSeed();
 
 const llama = { model: { slug: "llama-3.1-8b" }, quant: "q4_k_m" };
 /** Shape of Llama 3.1 8B, as its config.json has it. */

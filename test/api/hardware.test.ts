@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { createTable } from "../../src/data/catalogue.js";
-import { useSeededServer } from "./setup/seeded-server.js";
+import { serveSeed } from "./setup/seeded-server.js";
 import { startServer } from "./setup/start-server.js";
 
 /*
  * Hardware that fits, asked of the server over the seeded catalogue. What fits is what llama.cpp itself answers (July
  * 2026 build, llama-fit-params over header-only GGUF files); what vLLM refuses are its own checks at start.
  */
-const seeded = useSeededServer();
+const seeded = serveSeed();
 
 const FIELDS = `totalCount reason
   nodes { gpu { slug vendor class form memory { bytes } } count nodes system { slug kind scaleUpDomainGpus gpuCount usdPerHour hostMemory { bytes } }

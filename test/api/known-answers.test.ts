@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { useSeededServer } from "./setup/seeded-server.js";
+import { serveSeed } from "./setup/seeded-server.js";
 
 /*
  * What llama.cpp itself answers for these models (July 2026 build: llama-quantize --dry-run and llama-fit-params over
  * header-only GGUF files; published start-up logs agree), asked of the server over the seeded catalogue.
  */
-const seeded = useSeededServer();
+const seeded = serveSeed();
 
 const ESTIMATE = `query ($input: EstimateInput!) {
   estimate(input: $input) {

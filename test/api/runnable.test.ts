@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { recordStatements } from "../setup/databases.js";
-import { useSeededServer } from "./setup/seeded-server.js";
+import { serveSeed } from "./setup/seeded-server.js";
 import type { Answer } from "./setup/start-server.js";
 
-const seeded = useSeededServer();
+const seeded = serveSeed();
 
 const card = { gpus: [{ gpu: "nvidia-rtx-4090-24gb", count: 1 }] };
 const mixed = {

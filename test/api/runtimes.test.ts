@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { useSeededServer } from "./setup/seeded-server.js";
+import { serveSeed } from "./setup/seeded-server.js";
 
-const seeded = useSeededServer();
+const seeded = serveSeed();
 
 const GIB = 2 ** 30;
 const H100 = { gpu: "nvidia-h100-sxm5-80gb" };

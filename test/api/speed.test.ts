@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { useSeededServer } from "./setup/seeded-server.js";
+import { serveSeed } from "./setup/seeded-server.js";
 
-const seeded = useSeededServer();
+const seeded = serveSeed();
 
 const FIGURE = "{ value low high }";
 const SPEED = `query ($input: EstimateInput!, $depth: Int, $prompt: Int, $host: Float) {

@@ -11,7 +11,7 @@ export interface SeededServer {
 }
 
 /** Starts a server over the seed before the tests of a file and ends it behind them. */
-export function useSeededServer(): SeededServer {
+export function serveSeed(): SeededServer {
   const parts: { database?: TestDatabase; source?: CatalogueSource; server?: TestServer } = {};
   beforeAll(async () => {
     parts.database = await openTestDatabase("embedded", { seeded: true });
