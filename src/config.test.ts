@@ -22,6 +22,7 @@ describe("readConfig", () => {
       corsOrigins: [],
       logLevel: "info",
       publicUrl: null,
+      trustedProxies: [],
     });
   });
 
@@ -41,6 +42,7 @@ describe("readConfig", () => {
         CORS_ORIGINS: "https://a.example, http://localhost:3000,",
         LOG_LEVEL: "DEBUG",
         PUBLIC_URL: "https://vram.example/",
+        TRUSTED_PROXIES: "loopback, 10.0.0.0/8,",
       }),
     ).toEqual({
       port: 0,
@@ -51,6 +53,7 @@ describe("readConfig", () => {
       corsOrigins: ["https://a.example", "http://localhost:3000"],
       logLevel: "debug",
       publicUrl: "https://vram.example",
+      trustedProxies: ["loopback", "10.0.0.0/8"],
     });
   });
 
@@ -68,6 +71,8 @@ describe("readConfig", () => {
     ["CORS_ORIGINS", "ftp://example.org"],
     ["LOG_LEVEL", "loud"],
     ["PUBLIC_URL", "vram.example"],
+    ["TRUSTED_PROXIES", "loopback, example.org"],
+    ["TRUSTED_PROXIES", "*"],
   ])("refuses %s=%s in a sentence that repeats no secret", (name, value) => {
     const [sentence, ...more] = problems({ [name]: value });
     expect(more).toEqual([]);

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import type { DatabaseTarget } from "./data/database.js";
+import { isProxyRange } from "./http/client-address.js";
 import { type LogLevel, logLevels } from "./log.js";
 
 /** All settings of a server; every one has a default. */
@@ -18,6 +19,8 @@ export interface Config {
   logLevel: LogLevel;
   /** Address that people reach the server at, without a slash at its end; null: the one it listens on. */
   publicUrl: string | null;
+  /** Proxies whose word about where a request comes from is taken: addresses, ranges, names of ranges. */
+  trustedProxies: readonly string[];
 }
 
 /** Settings that cannot be used, a sentence for each. */
@@ -77,6 +80,7 @@ export function readConfig(environment: Environment): Config {
     corsOrigins: read<readonly string[]>("CORS_ORIGINS", parseOrigins, []),
     logLevel: read<LogLevel>("LOG_LEVEL", parseLogLevel, "info"),
     publicUrl: read<string | null>("PUBLIC_URL", parsePublicUrl, null),
+    trustedProxies: read<readonly string[]>("TRUSTED_PROXIES", parseProxies, []),
   };
   if (problems.length > 0) throw new ConfigurationError(problems);
   return config;
@@ -111,11 +115,26 @@ function parseAdminToken(text: string): string | Problem {
   return /^[\x21-\x7e]+$/.test(text) ? text : new Problem("must consist of visible ASCII characters without spaces.");
 }
 
-function parseOrigins(text: string): readonly string[] | Problem {
-  const origins = text
+/** What stands between commas. */
+function splitList(text: string): string[] {
+  return text
     .split(",")
-    .map((origin) => origin.trim())
-    .filter((origin) => origin !== "");
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+}
+
+function parseProxies(text: string): readonly string[] | Problem {
+  const proxies = splitList(text);
+  const wrong = proxies.find((proxy) => !isProxyRange(proxy));
+  return wrong === undefined
+    ? proxies
+    : new Problem(
+        `must be addresses, ranges such as 10.0.0.0/8, or loopback, linklocal or uniquelocal, separated by commas; "${wrong}" is none.`,
+      );
+}
+
+function parseOrigins(text: string): readonly string[] | Problem {
+  const origins = splitList(text);
   const wrong = origins.find((origin) => origin !== "*" && !isOrigin(origin));
   return wrong === undefined
     ? origins

@@ -5,6 +5,7 @@ import { HeaderMap, type HTTPGraphQLResponse } from "@apollo/server";
 import { createContext } from "./context.js";
 import type { CatalogueSource } from "./data/snapshot.js";
 import { maskError } from "./errors.js";
+import { type ClientAddress, createClientAddress } from "./http/client-address.js";
 import { PAGE_POLICY, setCorsHeaders, setSecurityHeaders } from "./http/headers.js";
 import { awaitVersion, readMinimumVersion } from "./http/minimum-version.js";
 import { BodyError, readJsonBody } from "./http/read-body.js";
@@ -52,6 +53,8 @@ export interface HttpOptions {
   backend: Backend;
   /** Origins whose pages may call the API. */
   corsOrigins: readonly string[];
+  /** Proxies whose word about where a request comes from is taken; none if absent. See `createClientAddress`. */
+  trustedProxies?: readonly string[];
   log: Log;
   /** Folder of the built playground; the one beside the compiled server if absent. */
   playground?: string;
@@ -70,6 +73,7 @@ interface Exchange extends HttpOptions {
   response: ServerResponse;
   url: URL;
   files: StaticFiles;
+  addressOf: ClientAddress;
   isDraining: () => boolean;
 }
 
@@ -85,6 +89,7 @@ const handlers: Readonly<Record<string, Handler>> = {
 /** Builds the HTTP server, not listening yet. The API must be started. */
 export function createHttpService(options: HttpOptions): HttpService {
   let draining = false;
+  const addressOf = createClientAddress(options.trustedProxies ?? []);
   const files = readOnceThere(options.playground ?? fileURLToPath(playgroundFolder));
   const server = createServer(
     {
@@ -96,11 +101,10 @@ export function createHttpService(options: HttpOptions): HttpService {
     (request, response) => {
       if (draining) response.setHeader("connection", "close");
       const url = parseUrl(request);
-      handle({ ...options, request, response, url, files: files(), isDraining: () => draining }).catch(
-        (error: unknown) => {
-          fail(options.log, response, error);
-        },
-      );
+      const exchange = { ...options, request, response, url, files: files(), addressOf, isDraining: () => draining };
+      handle(exchange).catch((error: unknown) => {
+        fail(options.log, response, error);
+      });
     },
   );
   server.setTimeout(SOCKET_TIMEOUT_MS);
@@ -141,7 +145,7 @@ async function handle(exchange: Exchange): Promise<void> {
 }
 
 async function answerApi(exchange: Exchange): Promise<void> {
-  const { request, response, url, api, catalogue, backend } = exchange;
+  const { request, response, url, api, catalogue, backend, addressOf } = exchange;
   if (request.method === "GET" && request.headers.accept?.includes("text/html")) return sendPlaygroundPage(exchange);
   let body: unknown;
   try {
@@ -165,7 +169,7 @@ async function answerApi(exchange: Exchange): Promise<void> {
         backend,
         requestId: readRequestId(request),
         authorization: request.headers.authorization,
-        address: request.socket.remoteAddress ?? "",
+        address: addressOf(request),
       });
     },
   });

@@ -64,7 +64,8 @@ async function start(config: Config, log: Log, closers: Closers): Promise<void> 
   const api = createApi({ log });
   await api.start();
   closers.push(() => api.stop());
-  const service = createHttpService({ api, catalogue, backend, corsOrigins: config.corsOrigins, log });
+  const { corsOrigins, trustedProxies } = config;
+  const service = createHttpService({ api, catalogue, backend, corsOrigins, trustedProxies, log });
   await listen(service, config);
   closers.push(() => service.drain());
   printWelcome(config, service, adminToken);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createAccessService } from "../../src/services/access/access.js";
 import { createFailedLogins } from "../../src/services/access/failed-logins.js";
 import { hashSecret } from "../../src/services/access/secret.js";
-import { ADMIN_TOKEN, type Editor, startEditors } from "./setup/start-editor.js";
+import { ADMIN_TOKEN, type Editor, serve, startEditors } from "./setup/start-editor.js";
 
 let editor: Editor;
 let stop: () => Promise<void>;
@@ -138,6 +138,27 @@ describe("failed logins", () => {
     expect((await access.identify(`Bearer ${token}`, "elsewhere")).role).toBe("EDITOR");
     clock = 60_001;
     await expect(access.identify("Bearer guess-21", "office")).rejects.toThrow(/unknown/);
+  });
+
+  it("are those of the client behind a trusted proxy, and of the proxy behind any other", async () => {
+    const behind = await serve(editor.database, { trustedProxies: ["loopback"] });
+    const unknown = Array.from({ length: 20 }, (_, attempt) => `guess-${attempt}`);
+    const from = (server: Editor, address: string, token: string) =>
+      server.query(VIEWER, {}, { authorization: `Bearer ${token}`, "x-forwarded-for": address });
+    try {
+      for (const token of unknown) await from(behind, "203.0.113.7", token);
+      expect((await from(behind, "203.0.113.7", "guess-20")).errors?.[0]?.message).toMatch(/^Too many/);
+      expect((await from(behind, "203.0.113.8", "guess-20")).errors?.[0]?.message).toMatch(/unknown/);
+    } finally {
+      await behind.stop();
+    }
+    const direct = await serve(editor.database);
+    try {
+      for (const token of unknown) await from(direct, "203.0.113.7", token);
+      expect((await from(direct, "203.0.113.8", "guess-20")).errors?.[0]?.message).toMatch(/^Too many/);
+    } finally {
+      await direct.stop();
+    }
   });
 
   it("are remembered of a bounded number of addresses", () => {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, openDatabase } from "../../../src/data/database.js";
 import { type CatalogueSource, createCatalogueSource } from "../../../src/data/snapshot.js";
+import type { HttpOptions } from "../../../src/http.js";
 import { createBackend } from "../../../src/services/backend.js";
 import { loadSeed } from "../../../src/services/seeding/load-seed.js";
 import { createSmallSeed, writeSeed } from "../../fixtures/small-seed.js";
@@ -24,10 +25,10 @@ export interface Editor extends TestServer {
 }
 
 /** Starts a server over an open database. */
-export async function serve(database: Database): Promise<Editor> {
+export async function serve(database: Database, options: Pick<HttpOptions, "trustedProxies"> = {}): Promise<Editor> {
   const source = await createCatalogueSource(database, { pollMs: NO_POLLING_MS });
   const backend = createBackend({ database, catalogue: source, adminToken: ADMIN_TOKEN });
-  const server = await startServer(source, { backend });
+  const server = await startServer(source, { backend, ...options });
   return {
     ...server,
     database,
@@ -56,7 +57,7 @@ export async function startEditors(
   }
   const others = await Promise.all(Array.from({ length: count - 1 }, () => openDatabase(test.target)));
   const first = await serve(test.database);
-  const editors: [Editor, ...Editor[]] = [first, ...(await Promise.all(others.map(serve)))];
+  const editors: [Editor, ...Editor[]] = [first, ...(await Promise.all(others.map((database) => serve(database))))];
   return {
     editors,
     async stop() {

@@ -36,7 +36,7 @@ const noBackend: Backend = {
 /** Starts the real server over a catalogue, on a port that the system chooses. */
 export async function startServer(
   catalogue: Catalogue | CurrentCatalogue,
-  options: Partial<Pick<HttpOptions, "corsOrigins" | "playground" | "backend">> = {},
+  options: Partial<Pick<HttpOptions, "corsOrigins" | "playground" | "backend" | "trustedProxies">> = {},
 ): Promise<TestServer> {
   const logged: TestServer["logged"] = [];
   const note = (message: string, error?: unknown) => void logged.push({ message, error });
