@@ -1,6 +1,6 @@
 import type { Context } from "../context.js";
 import { decodeChangeId, encodeGlobalId, type NodeType } from "../services/catalogue/global-ids.js";
-import type { EditOutcome } from "../services/editing/editing.js";
+import type { EditOptions, EditOutcome } from "../services/editing/editing.js";
 import { EDIT_FORMS, type EditForm } from "../services/editing/forms.js";
 import {
   type Planner,
@@ -13,6 +13,7 @@ import {
 } from "../services/editing/plan.js";
 import type { ApiInput } from "../services/editing/read-input.js";
 import { planRevert } from "../services/editing/revert.js";
+import { toImportFindings } from "./import-findings.js";
 import type { MutationResolvers } from "./types.generated.js";
 
 /** Arguments that every edit has. */
@@ -23,17 +24,18 @@ interface EditArguments {
 
 type Identified = EditArguments & { id: string; expectedVersion: number };
 
+async function optionsOf({ comment, dryRun }: EditArguments, context: Context): Promise<EditOptions> {
+  return { actor: await context.viewer(), requestId: context.requestId, comment, dryRun };
+}
+
 async function edit(
   plan: Planner,
-  { comment, dryRun }: EditArguments,
+  args: EditArguments,
   context: Context,
   revertedChangeId?: number,
 ): Promise<EditOutcome> {
   const outcome = await context.backend.editing.edit(plan, {
-    actor: await context.viewer(),
-    requestId: context.requestId,
-    comment,
-    dryRun,
+    ...(await optionsOf(args, context)),
     ...(revertedChangeId === undefined ? {} : { revertedChangeId }),
   });
   // What the payload leads to is as the edit left it.
@@ -84,6 +86,14 @@ const ownMutations = {
     }
     const outcome = await edit(planRevert(change), args, context, change.id);
     return { node: (outcome.rows[0] as never) ?? null, ...common(outcome) };
+  },
+  async importModel(_, { input, ...args }, context) {
+    const { outcome, findings } = await context.backend.imports.importModel(input, await optionsOf(args, context));
+    context.show(outcome.catalogue);
+    const found = findings === null ? null : toImportFindings(findings, outcome.catalogue);
+    const modelFiles =
+      outcome.problems.length > 0 ? [] : (found?.files.flatMap(({ modelFile }) => modelFile ?? []) ?? []);
+    return { model: (outcome.rows[0] as never) ?? null, modelFiles, found, ...common(outcome) };
   },
   async createApiToken(_, { input }, { backend, viewer }) {
     const { text, token, problems } = await backend.access.createToken(input, await viewer());

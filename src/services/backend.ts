@@ -3,10 +3,12 @@ import type { CatalogueSource } from "../data/snapshot.js";
 import { type AccessService, createAccessService } from "./access/access.js";
 import { type AuditService, createAuditService } from "./audit/audit.js";
 import { createEditingService, type EditingService } from "./editing/editing.js";
+import { createImportService, type ImportService } from "./imports/imports.js";
 
 /** What a server does that needs the database while it answers. */
 export interface Backend {
   editing: EditingService;
+  imports: ImportService;
   audit: AuditService;
   access: AccessService;
 }
@@ -20,8 +22,10 @@ export interface BackendOptions {
 
 /** Builds what needs the database. */
 export function createBackend({ database, catalogue, adminToken }: BackendOptions): Backend {
+  const editing = createEditingService(database, catalogue);
   return {
-    editing: createEditingService(database, catalogue),
+    editing,
+    imports: createImportService(editing),
     audit: createAuditService(database),
     access: createAccessService({ database, adminToken }),
   };

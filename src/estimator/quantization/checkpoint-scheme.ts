@@ -22,6 +22,15 @@ export function schemeFromConfig(config: unknown): QuantScheme | null {
     : scheme;
 }
 
+/**
+ * The method by which a config.json says its checkpoint is quantized, such as "gptq"; null when it names none.
+ * Throws {@link QuantizationError} for a quantization that does not say by which method.
+ */
+export function quantizationMethod(config: unknown): string | null {
+  const found = findQuantization(asObject(config, "config"));
+  return found === null ? null : methodOf(found);
+}
+
 type Json = Record<string, unknown>;
 
 /** Roles of linear layers that quantizers take unless told otherwise. */

@@ -153,11 +153,16 @@ export function createEditingService(database: Database, source: CatalogueSource
 /** Plans over a catalogue, and checks what the plan would do to it. */
 async function prepare(base: Catalogue, planner: Planner, options: EditOptions): Promise<Prepared> {
   const plan = planner(base);
-  const catalogue = amendCatalogue(base, base.version, amendmentsOf(plan.changes, provisionalRow));
+  const catalogue = previewCatalogue(base, plan.changes);
   // Those of rows that are right by themselves are told together with what is wrong with others.
   const consequences = await checkConsequences(plan.changes, base, catalogue);
   const problems = [...checkComment(options.comment), ...plan.problems, ...consequences];
   return { base, plan: { ...plan, problems }, catalogue: problems.length === 0 ? catalogue : base };
+}
+
+/** A catalogue as planned changes would leave it. */
+export function previewCatalogue(base: Catalogue, changes: readonly PlannedChange[]): Catalogue {
+  return amendCatalogue(base, base.version, amendmentsOf(changes, provisionalRow));
 }
 
 function checkComment(comment: string | null | undefined): UserError[] {

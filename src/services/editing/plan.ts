@@ -103,8 +103,15 @@ export function planDelete(form: EditForm, globalId: string, expectedVersion: nu
   });
 }
 
-/** Rows by their slugs: new ones are created, the others get the fields that are given. */
-export function planUpsert(form: EditForm, inputs: readonly ApiInput[]): Planner {
+/**
+ * Rows by their slugs: new ones are created, the others get the fields that are given.
+ * @param pathOf the argument that a row is in, by its index
+ */
+export function planUpsert(
+  form: EditForm,
+  inputs: readonly ApiInput[],
+  pathOf: (index: number) => ArgumentPath = (index) => ["inputs", String(index)],
+): Planner {
   return draftPlan(form, (draft) => {
     if (inputs.length > MAX_BULK_ROWS) {
       const message = `At most ${MAX_BULK_ROWS} rows at once, not ${inputs.length}.`;
@@ -113,7 +120,7 @@ export function planUpsert(form: EditForm, inputs: readonly ApiInput[]): Planner
     }
     const indexes = new Map<string, number>();
     inputs.forEach(({ expectedVersion, ...input }, index) => {
-      const path = ["inputs", String(index)];
+      const path = pathOf(index);
       const slug = String(input.slug);
       const earlier = indexes.get(slug);
       if (earlier !== undefined) {

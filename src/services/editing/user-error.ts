@@ -1,5 +1,5 @@
 /** What can be wrong with an edit. */
-export type UserErrorCode = "INVALID" | "TAKEN" | "NOT_FOUND" | "STALE" | "IN_USE" | "TOO_MANY";
+export type UserErrorCode = "INVALID" | "TAKEN" | "NOT_FOUND" | "STALE" | "IN_USE" | "TOO_MANY" | "NOT_MODELLED";
 
 /** One thing that is wrong with an edit; nothing of it was saved. */
 export interface UserError {
