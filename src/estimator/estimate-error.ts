@@ -5,7 +5,9 @@ export type EstimateErrorCode =
   | "CACHE_TYPE_NOT_SUPPORTED"
   | "SPLIT_NOT_SUPPORTED"
   | "FORMAT_NOT_LOADABLE"
-  | "ARCHITECTURE_NOT_SUPPORTED";
+  | "ARCHITECTURE_NOT_SUPPORTED"
+  /** What stands beside the model is nothing that this model can have. */
+  | "EXTRA_NOT_APPLICABLE";
 
 /**
  * A request that cannot be estimated as asked: the message is for people, `path` names the setting

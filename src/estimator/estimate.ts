@@ -1,5 +1,6 @@
 import type { Consumer, ExtraConsumers } from "./consumers/consumers.types.js";
 import { layOutConsumers } from "./consumers/lay-out-consumers.js";
+import { blameExtras, requireApplicable } from "./consumers/require-applicable.js";
 import type {
   CalculationStep,
   Device,
@@ -255,8 +256,12 @@ interface WholeLayout extends MemoryLayout {
 }
 
 function layOut(request: EstimateRequest): WholeLayout {
-  const layout = layOutModel(request);
-  return request.extras === undefined ? { ...layout, consumers: [] } : addConsumers(request, request.extras, layout);
+  const { extras } = request;
+  if (extras === undefined) {
+    return { ...layOutModel(request), consumers: [] };
+  }
+  requireApplicable(request, extras);
+  return addConsumers(request, extras, layOutModel(request));
 }
 
 function addConsumers(request: EstimateRequest, extras: ExtraConsumers, layout: MemoryLayout): WholeLayout {
@@ -267,18 +272,6 @@ function addConsumers(request: EstimateRequest, extras: ExtraConsumers, layout: 
     return { ...memory, extras: bytes, total: memory.total + bytes };
   });
   return { ...layout, devices, consumers };
-}
-
-/** Problems of a consumer are told under `extras`. */
-function blameExtras<T>(layOutThem: () => T): T {
-  try {
-    return layOutThem();
-  } catch (error) {
-    if (error instanceof EstimateError) {
-      throw new EstimateError(error.message, ["extras", ...error.path], error.code);
-    }
-    throw error;
-  }
 }
 
 /** @throws EstimateError for a model that llama.cpp has no architecture for: nothing is guessed of what it would do. */

@@ -64,6 +64,8 @@ const fieldCosts: Readonly<Record<string, number>> = {
   "Runnable.maxContext": 10,
   "Runnable.maxSequences": 10,
   "Runnable.plan": 10,
+  "Runnable.speed": 10,
+  "Runnable.cost": 10,
   // For each cell.
   "Query.compare": 10,
 };

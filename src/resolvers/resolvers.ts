@@ -11,7 +11,7 @@ import { Mutation } from "./mutation.js";
 import { Node } from "./node.js";
 import { QuantFormat } from "./quant-format.js";
 import { Query } from "./query.js";
-import { RunnableConnection } from "./runnable.js";
+import { Runnable, RunnableConnection } from "./runnable.js";
 import { Runtime } from "./runtime.js";
 import { DateTime, JsonValue, SafeInt } from "./scalars.js";
 import { Scenario } from "./scenario.js";
@@ -39,6 +39,7 @@ export const resolvers: Resolvers = {
   QuantFormat,
   Query,
   RowDiff,
+  Runnable,
   RunnableConnection,
   Runtime,
   SafeInt,

@@ -1,4 +1,10 @@
-import type { RunnableConnectionResolvers } from "./types.generated.js";
+import type { RunnableConnectionResolvers, RunnableResolvers } from "./types.generated.js";
+
+/** All other fields are properties of the item. */
+export const Runnable: RunnableResolvers = {
+  speed: ({ speedRun }, args, { services }) => services.speed.speed(speedRun, args),
+  cost: ({ speedRun, prices }, args, { services }) => services.speed.cost(speedRun, prices, args),
+};
 
 /** All other fields are properties of the connection. */
 export const RunnableConnection: RunnableConnectionResolvers = {

@@ -23,11 +23,12 @@ export function servicesFor(catalogue: Catalogue): Services {
   if (services === undefined) {
     const evidence = createEvidenceService(catalogue);
     const estimation = createEstimationService(catalogue, evidence);
+    const speed = createSpeedService(catalogue, evidence);
     services = {
       estimation,
       evidence,
-      speed: createSpeedService(catalogue, evidence),
-      runnable: createRunnableService(catalogue, estimation),
+      speed,
+      runnable: createRunnableService(catalogue, estimation, speed),
       scenarios: createScenarioService(catalogue, estimation),
     };
     servicesOf.set(catalogue, services);

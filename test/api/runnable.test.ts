@@ -14,6 +14,13 @@ const mixed = {
 };
 const eight = { gpus: [{ gpu: "nvidia-h100-sxm5-80gb", count: 8 }] };
 
+/** A draft model of the vocabulary of the Llama 3 models alone. */
+const extras = {
+  lora: { rank: 16 },
+  draftModel: { model: { slug: "llama-3.2-1b-instruct" }, quant: "q8_0" },
+  displayReserveMib: 600,
+};
+
 const size = "{ bytes }";
 const fields = `model { slug parameters contextLength releasedOn } quantFormat { slug qualityRank bitsPerWeight }
   context total ${size} headroom ${size} maxContext`;
@@ -79,6 +86,7 @@ describe("runnable", () => {
     ["one card", card, {}],
     ["a mixed set and a quantized cache", mixed, { context: 32_768, sequences: 2, cacheTypeK: "q8_0" }],
     ["vLLM on eight cards", eight, { runtime: { vllm: {} } }],
+    ["a draft model, adapters and a display", card, { context: 16_384, extras }],
     ["MLX on unified memory", { gpus: [{ gpu: "apple-m4-max-128gb", count: 1 }] }, { runtime: { mlx: {} } }],
   ])("lists exactly what estimates say fits: %s", async (_, hardware, settings) => {
     const setup = { hardware, settings };
@@ -196,6 +204,59 @@ describe("runnable", () => {
     expect((await find({ filter })).totalCount).toBe(rows.length);
   });
 
+  it.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ["llama.cpp on unequal cards", mixed, {}],
+    ["llama.cpp beside a draft model", card, { extras }],
+    ["llama.cpp with experts in host memory", card, { runtime: { llamaCpp: { cpuMoeLayers: 4 } } }],
+    ["vLLM on eight cards", eight, { sequences: 16, runtime: { vllm: {} } }],
+  ])("sorts by speed, which is the estimate's, and by which tokens cost: %s", async (_, hardware, settings) => {
+    const speed =
+      "speed { throughput { value } prefill { value } timeToFirstToken { value } decode { low high } limit }";
+    const cost = "cost { usdPerHour usdPerMillionOutputTokens breakEvenMonths }";
+    const rows = (await findAll(
+      {
+        hardware,
+        settings,
+        sort: "FASTEST",
+        filter: { model: models, quantFormat: ["q4_k_m", "q8_0", "bf16", "fp8"] },
+      },
+      `nodes { ${fields} ${speed} ${cost} estimate { ${speed} ${cost} } }`,
+    )) as (Row & { speed: Record<string, { value: number }>; cost: Record<string, number>; estimate: object })[];
+    expect(rows.length).toBeGreaterThan(1);
+    for (const { speed, cost, estimate } of rows) expect({ speed, cost }).toEqual(estimate);
+    const rates = rows.map(({ speed }) => speed.throughput?.value ?? 0);
+    expect(rates).toEqual(rates.toSorted((a, b) => b - a));
+    expect(rates.at(-1)).toBeGreaterThan(0);
+    for (const { cost, speed } of rows) {
+      expect(cost.usdPerMillionOutputTokens).toBeCloseTo(
+        ((cost.usdPerHour ?? 0) / 3600 / (speed.throughput?.value ?? 0)) * 1e6,
+        6,
+      );
+    }
+  });
+
+  it("takes arguments of speed, and refuses those that make no sense", async () => {
+    const { nodes } = await find(
+      { filter: { model: "llama-3.1-8b", quantFormat: "q4_k_m" } },
+      "nodes { short: speed(depth: 0) { decode { value } } long: speed(depth: 8192) { decode { value } } }",
+    );
+    const [{ short, long }] = nodes as unknown as [Record<"short" | "long", { decode: { value: number } }>];
+    expect(short.decode.value).toBeGreaterThan(long.decode.value);
+    const { errors } = await ask({ filter: { model: "llama-3.1-8b" } }, "nodes { speed(depth: -1) { limit } }");
+    expect(errors?.[0]?.extensions).toMatchObject({ code: "BAD_USER_INPUT", argument: ["depth"] });
+  });
+
+  it("leaves out models that cannot have what is to stand beside them", async () => {
+    const slugs = async (beside: object) => {
+      const filter = { model: [...models, "deepseek-v3", "qwen3.5-9b"], bestFormatOnly: true };
+      const page = await find({ hardware: eight, settings: { extras: beside }, filter });
+      return page.nodes.map(({ model }) => model.slug).sort();
+    };
+    expect(await slugs({ draftModel: extras.draftModel })).toEqual(["llama-3.1-70b-instruct", "llama-3.1-8b-instruct"]);
+    expect(await slugs({ predictionHead: {} })).toEqual(["deepseek-v3", "qwen3.5-9b"]);
+    expect(await slugs({ vision: {} })).toEqual(["gemma-3-27b-it", "qwen3.5-9b"]);
+  });
+
   it("sorts by release, unknown months last, and refuses a cursor of another order", async () => {
     const page = await find({ sort: "NEWEST", filter: { model: models, bestFormatOnly: true }, first: 2 });
     const months = page.nodes.map(({ model }) => model.releasedOn ?? "");
@@ -223,6 +284,16 @@ describe("runnable", () => {
     ["too large", { filter: { model: "deepseek-v3" } }, /DeepSeek V3 in \S+ with 8,192 tokens is [\d.]+ GiB too large/],
     ["too little headroom", { filter: { model: models, minHeadroomGib: 30 } }, /none leaves 30 GiB free/],
     ["too little context", { filter: { model: models, minContext: 2e9 } }, /none allows 2,000,000,000 tokens/],
+    [
+      "a draft model of another vocabulary",
+      { settings: { extras }, filter: { model: ["gpt-oss-20b", "gemma-3-27b-it"] } },
+      /leaves out 2 of 2: .*another vocabulary: 128,256 tokens/,
+    ],
+    [
+      "no prediction blocks, or too large",
+      { settings: { extras: { predictionHead: {} } }, filter: { model: ["deepseek-v3", "llama-3.1-8b"] } },
+      /too large .*leaves out 1 of 2: .*prediction blocks/,
+    ],
     [
       "no legal split",
       {
@@ -279,6 +350,17 @@ describe("runnable", () => {
       "no microbatch",
       { settings: { runtime: { llamaCpp: { ubatchSize: 0 } } }, filter: { model: models } },
       ["settings", "runtime", "llamaCpp", "ubatchSize"],
+    ],
+    ["adapters of no rank", { settings: { extras: { lora: { rank: 0 } } } }, ["settings", "extras", "lora", "rank"]],
+    [
+      "an unknown draft model",
+      { settings: { extras: { draftModel: { model: { slug: "llama-0" }, quant: "q8_0" } } } },
+      ["settings", "extras", "draftModel", "model", "slug"],
+    ],
+    [
+      "less than no display",
+      { settings: { extras: { displayReserveMib: -1 } } },
+      ["settings", "extras", "displayReserveMib"],
     ],
     ["an unknown model", { filter: { model: ["llama-3.1-8b", "llama-3.1-9b"] } }, ["filter", "model", "1"]],
     ["an unknown format", { filter: { quantFormat: "q4km" } }, ["filter", "quantFormat", "0"]],

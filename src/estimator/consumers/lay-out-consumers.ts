@@ -80,12 +80,17 @@ function layOutAtPath(draft: EstimateRequest, place: ConsumerPlace) {
   }
 }
 
-function reserveDisplay(bytes: number, place: ConsumerPlace): Consumer {
+/** @throws EstimateError for less than nothing. */
+export function checkDisplay(bytes: number): void {
   if (!Number.isFinite(bytes) || bytes < 0) {
     throw new EstimateError(`The display's reserve must be bytes of zero or more, not ${bytes}.`, [
       "displayReserveBytes",
     ]);
   }
+}
+
+function reserveDisplay(bytes: number, place: ConsumerPlace): Consumer {
+  checkDisplay(bytes);
   const placed = placeAtStart(bytes, place.layersByDevice);
   return {
     kind: "DISPLAY",

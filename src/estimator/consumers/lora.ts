@@ -35,9 +35,7 @@ const CUT_BY_INPUTS = /\.(attn_output|ffn_down|ffn_down_exps|ffn_down_shexp|ssm_
  */
 export function layOutLora(architecture: Architecture, lora: LoraAdapters, place: ConsumerPlace): Consumer {
   const ranks = lora.tensorParallel ?? place.tensorParallel ?? 1;
-  requirePositive(lora.rank, "rank", true);
-  requirePositive(lora.adapters, "adapters", true);
-  requirePositive(lora.bytesPerValue, "bytesPerValue", false);
+  checkLora(lora);
   requirePositive(ranks, "tensorParallel", true);
   const values = listAdaptedMatrices(architecture, lora.matrices).map((matrices) =>
     matrices.reduce((sum, matrix) => sum + factorValues(matrix, lora.rank, ranks), 0),
@@ -54,6 +52,13 @@ export function layOutLora(architecture: Architecture, lora: LoraAdapters, place
       source: "Hu et al., LoRA (2021); vLLM, lora/layers: factors are allocated for max_loras x max_lora_rank",
     },
   };
+}
+
+/** @throws EstimateError for a rank, a number of adapters or a size of value that makes no sense. */
+export function checkLora({ rank, adapters, bytesPerValue }: LoraAdapters): void {
+  requirePositive(rank, "rank", true);
+  requirePositive(adapters, "adapters", true);
+  requirePositive(bytesPerValue, "bytesPerValue", false);
 }
 
 /** Parameters of one adapter. */

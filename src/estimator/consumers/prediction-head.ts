@@ -1,3 +1,4 @@
+import type { Architecture } from "../architecture/architecture.js";
 import type { EstimateRequest } from "../estimate.types.js";
 import { EstimateError } from "../estimate-error.js";
 import { F16_CACHE } from "../kv-cache/cache-type.js";
@@ -19,6 +20,32 @@ const DEFAULT_BATCH_TOKENS = 512;
 /** Rows as wide as the residual stream beside the logits: the two halves of the input, their projection, the result. */
 const ROWS_BESIDE_LOGITS = 4;
 
+/** @throws EstimateError for a number of guesses that makes no sense. */
+export function checkPredictionHead({ draftTokens }: PredictionHead): void {
+  if (!Number.isInteger(draftTokens) || draftTokens < 1 || draftTokens > MOST_DRAFT_TOKENS) {
+    throw new EstimateError(`draftTokens must be a whole number from 1 to ${MOST_DRAFT_TOKENS}, not ${draftTokens}.`, [
+      "predictionHead",
+      "draftTokens",
+    ]);
+  }
+}
+
+/**
+ * The model's own prediction blocks.
+ *
+ * @throws EstimateError where it has none.
+ */
+export function predictionBlocks({ nextTokenPrediction }: Architecture): NonNullable<typeof nextTokenPrediction> {
+  if (nextTokenPrediction === undefined || nextTokenPrediction.layers.length === 0) {
+    throw new EstimateError(
+      "This model has no prediction blocks: use a draft model instead.",
+      ["predictionHead"],
+      "EXTRA_NOT_APPLICABLE",
+    );
+  }
+  return nextTokenPrediction;
+}
+
 /**
  * A model's own prediction blocks used for speculative decoding: their weights and cache, the logits of their context,
  * and one more recurrent state for each guessed token, which is what a rejected guess falls back to (llama.cpp,
@@ -30,17 +57,9 @@ const ROWS_BESIDE_LOGITS = 4;
  */
 export function layOutPredictionHead(request: EstimateRequest, head: PredictionHead, place: ConsumerPlace): Consumer {
   const { architecture, contextTokens, sequences, scheme, runtime } = request;
-  const prediction = architecture.nextTokenPrediction;
-  if (prediction === undefined || prediction.layers.length === 0) {
-    throw new EstimateError("This model has no prediction blocks: use a draft model instead.", ["predictionHead"]);
-  }
+  const prediction = predictionBlocks(architecture);
   const { draftTokens } = head;
-  if (!Number.isInteger(draftTokens) || draftTokens < 1 || draftTokens > MOST_DRAFT_TOKENS) {
-    throw new EstimateError(`draftTokens must be a whole number from 1 to ${MOST_DRAFT_TOKENS}, not ${draftTokens}.`, [
-      "predictionHead",
-      "draftTokens",
-    ]);
-  }
+  checkPredictionHead(head);
   const isLlamaCpp = runtime.kind === "llama-cpp";
   const isLoaded = isLlamaCpp && prediction.inGguf && prediction.loadedByLlamaCpp;
   const isCached = isLlamaCpp && prediction.inGguf && prediction.cachedByLlamaCpp;

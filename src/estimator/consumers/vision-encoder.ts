@@ -30,16 +30,30 @@ const ROWS_BESIDE_SCORES = 9;
 const POSITION_BYTES = 4 * 4;
 
 /**
+ * Parameters of a model's towers together.
+ *
+ * @throws EstimateError where the model has none.
+ */
+export function towerParameters({ encoders = [] }: Architecture): number {
+  const parameters = encoders.reduce((sum, encoder) => sum + encoder.parameters, 0);
+  if (parameters === 0) {
+    throw new EstimateError(
+      "This model is not known to have a vision or audio tower.",
+      ["vision"],
+      "EXTRA_NOT_APPLICABLE",
+    );
+  }
+  return parameters;
+}
+
+/**
  * The towers of a multimodal model (an mmproj file): their parameters as stored, and the buffer for one image. llama.cpp
  * puts them on the first device and keeps the image in host memory.
  *
  * @throws EstimateError where the model has no towers, or for a shape that makes no sense.
  */
 export function layOutVisionEncoder(architecture: Architecture, vision: VisionEncoder, place: ConsumerPlace): Consumer {
-  const parameters = (architecture.encoders ?? []).reduce((sum, encoder) => sum + encoder.parameters, 0);
-  if (parameters === 0) {
-    throw new EstimateError("This model is not known to have a vision or audio tower.", ["vision"]);
-  }
+  const parameters = towerParameters(architecture);
   const bits = BITS[vision.storage];
   const meanBits = bits + SINGLE_PRECISION_SHARE * Math.max(F32_BITS - bits, 0);
   const weights = Math.ceil((parameters * meanBits) / BITS_PER_BYTE);

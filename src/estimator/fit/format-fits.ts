@@ -28,6 +28,8 @@ export interface FormatFits {
   fitOf(scheme: QuantScheme): FormatFit | null;
   /** The same, laid out also where it is hopeless. */
   measure(scheme: QuantScheme): FormatFit;
+  /** Where the layers are, as far as speed depends on it; null where that takes an estimate. */
+  placed(scheme: QuantScheme): Pick<MemoryEstimate, "plan" | "devices"> | null;
 }
 
 /**
@@ -38,7 +40,11 @@ export interface FormatFits {
  */
 export function createFormatFits(request: Omit<EstimateRequest, "scheme">): FormatFits | null {
   const { architecture, runtime, devices, hostMemory, extras } = request;
-  if (devices === undefined || extras !== undefined || runtime.kind !== "llama-cpp" || !isWhole(runtime.settings)) {
+  if (devices === undefined || runtime.kind !== "llama-cpp" || !isWhole(runtime.settings)) {
+    return null;
+  }
+  // Prediction blocks are stored as the model is; all else beside it is the same in every format.
+  if (extras?.predictionHead !== undefined) {
     return null;
   }
   const { settings } = runtime;
@@ -92,6 +98,7 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
       return isSplit && deviceBytes(layout) > roomBytes ? null : measure(scheme);
     },
     measure,
+    placed: (scheme) => ({ plan: null, devices: shellFor(scheme).devices }),
   };
 }
 
@@ -102,6 +109,7 @@ function isWhole({ gpuLayers, cpuMoeLayers, kvOffload }: LlamaCppSettings): bool
 
 /** What does not depend on the format: where layers go, and what is on each device and the host beside the weights. */
 interface Shell {
+  devices: MemoryEstimate["devices"];
   placement: ReturnType<typeof placeLayers>;
   restBytes: number[];
   hostRestBytes: number;
@@ -115,6 +123,7 @@ function layOutShell(
 ): Shell {
   const memory: MemoryEstimate = estimate({ ...request, scheme });
   return {
+    devices: memory.devices,
     placement: placeLayers({
       blockCount: countBlocks(request.architecture),
       shares: deviceShares(devices, settings),

@@ -38,5 +38,5 @@ export function createServingFits(request: Omit<EstimateRequest, "scheme">, link
     const fits = ({ spareBytes }: FormatFit) => spareBytes >= 0;
     return underBestSplit(legal, links, outcomeUnder, fits) ?? refuseSplits(devices.length);
   });
-  return { fitOf: measure, measure };
+  return { fitOf: measure, measure, placed: () => null };
 }

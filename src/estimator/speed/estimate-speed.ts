@@ -1,11 +1,11 @@
-import type { EstimateRequest, MemoryEstimate } from "../estimate.types.js";
+import type { EstimateRequest } from "../estimate.types.js";
 import { F16_CACHE, requestedTypes } from "../kv-cache/cache-type.js";
 import { onceOnly } from "../once-for.js";
 import { familyOf } from "./card-family.js";
 import { explainSpeed } from "./explain-speed.js";
 import type { SpeedCard, SpeedConstants, SpeedEstimate, SpeedLimit, SpeedSettings } from "./speed.types.js";
 import { handoverTime, type Pass, peakTflops, type StageTime, stageTime, type TimeInput } from "./stage-time.js";
-import { type Layout, layOutStages, promptChunks } from "./stages.js";
+import { type Layout, layOutStages, type PlacedModel, promptChunks } from "./stages.js";
 import { modelWork } from "./token-work.js";
 
 /** Bandwidth of host memory unless told otherwise: two channels of DDR5-5600, 2 x 8 bytes x 5.6 GT/s, in GB/s. */
@@ -23,7 +23,7 @@ const DEPTH_SAMPLES = 4;
  */
 export function estimateSpeed(
   request: EstimateRequest,
-  memory: MemoryEstimate,
+  memory: PlacedModel,
   cards: readonly SpeedCard[],
   constants: SpeedConstants,
   settings: SpeedSettings,

@@ -27,8 +27,11 @@ export interface Layout {
   overlapsSequences: boolean;
 }
 
+/** Of a memory estimate, where the layers are. */
+export type PlacedModel = Pick<MemoryEstimate, "plan" | "devices">;
+
 /** The stages of an estimate, in the order they run. */
-export function layOutStages(request: EstimateRequest, memory: MemoryEstimate): Layout {
+export function layOutStages(request: EstimateRequest, memory: PlacedModel): Layout {
   const settings = request.runtime.kind === "llama-cpp" ? request.runtime.settings : null;
   const layout = {
     expertParallel: memory.plan?.expertParallel ?? false,

@@ -4,9 +4,9 @@ import { F32_CACHE } from "../kv-cache/cache-type.js";
 import { recurrentStateValues } from "../kv-cache/layer-caches.js";
 import { oncePerPair } from "../once-for.js";
 import { readsTableAsOutput } from "../placement/place-weights.js";
-import type { QuantScheme, StoredTensor } from "../quantization/scheme.js";
-import { listStored } from "../quantization/store-tensors.js";
+import type { QuantScheme, StoredGroup } from "../quantization/scheme.js";
 import { loadedTensors } from "../runtimes/loaded-tensors.js";
+import { countMembers } from "../tensors/tensor.js";
 import type { StorageClass } from "./speed.types.js";
 
 /** Bytes and multiply-adds of the weights of one storage class. */
@@ -51,22 +51,45 @@ const BITS_PER_BYTE = 8;
 export const modelWork: (architecture: Architecture, scheme: QuantScheme) => ModelWork = oncePerPair(describeWork);
 
 function describeWork(architecture: Architecture, scheme: QuantScheme): ModelWork {
-  const layers = architecture.layers.map((name) => emptyLayer(architecture.blocks[name] ?? null));
-  const output = emptyLayer(null);
+  const ofLayers: StoredGroup[][] = architecture.layers.map(() => []);
+  const ofOutput: StoredGroup[] = [];
   let tableRowBytes = 0;
-  for (const stored of listStored(loadedTensors(architecture, scheme))) {
-    const { tensor, bytes } = stored;
-    const [columns = 1] = tensor.shape;
-    if (tensor.isInputTable) {
-      tableRowBytes += (bytes / tensor.elements) * columns;
-      if (tensor.name === "token_embd.weight" && readsTableAsOutput(architecture)) addTensor(output, stored, null);
+  for (const group of loadedTensors(architecture, scheme)) {
+    const { first, layers, bytes } = group;
+    const [columns = 1] = first.shape;
+    if (first.isInputTable) {
+      tableRowBytes += (bytes / first.elements) * columns * countMembers(group);
+      if (first.name === "token_embd.weight" && readsTableAsOutput(architecture)) ofOutput.push(group);
       continue;
     }
-    const layer = tensor.layer === null ? output : (layers[tensor.layer] ?? output);
-    addTensor(layer, stored, layer.block);
+    for (const layer of layers ?? [null]) (ofLayers[layer ?? -1] ?? ofOutput).push(group);
   }
-  for (const layer of layers) layer.mostly = storageOfMost(layer);
-  return { layers, output, tableRowBytes };
+  return { layers: describeLayers(architecture, ofLayers), output: describeLayer(null, ofOutput), tableRowBytes };
+}
+
+/** Layers made of the same tensors are the same object: most models have no more than a handful of them. */
+function describeLayers({ layers, blocks }: Architecture, groupsOf: readonly StoredGroup[][]): LayerWork[] {
+  const numbers = new Map<StoredGroup, number>();
+  const numberOf = (group: StoredGroup): number => {
+    const number = numbers.get(group) ?? numbers.size;
+    numbers.set(group, number);
+    return number;
+  };
+  const known = new Map<string, LayerWork>();
+  return layers.map((name, index) => {
+    const groups = groupsOf[index] ?? [];
+    const key = `${name} ${groups.map(numberOf).join()}`;
+    const work = known.get(key) ?? describeLayer(blocks[name] ?? null, groups);
+    known.set(key, work);
+    return work;
+  });
+}
+
+function describeLayer(block: Block | null, groups: readonly StoredGroup[]): LayerWork {
+  const layer = emptyLayer(block);
+  for (const group of groups) addTensor(layer, group, block);
+  layer.mostly = storageOfMost(layer);
+  return layer;
 }
 
 function emptyLayer(block: Block | null): LayerWork {
@@ -74,8 +97,8 @@ function emptyLayer(block: Block | null): LayerWork {
   return { block, dense: [], experts: [], results: 0, operations, mostly: "half" };
 }
 
-function addTensor(layer: LayerWork, stored: StoredTensor, block: Block | null): void {
-  const { tensor, bytes } = stored;
+function addTensor(layer: LayerWork, stored: StoredGroup, block: Block | null): void {
+  const { first: tensor, bytes } = stored;
   const storage = storageClass(stored);
   const experts = tensor.role === "EXPERTS" ? block?.experts : undefined;
   const target = experts === undefined ? layer.dense : layer.experts;
@@ -113,7 +136,7 @@ const FP8_TYPE = /fp8|^f8/i;
 const FP4_TYPE = /fp4/i;
 
 /** By the bits that a weight takes in all; 8-bit storage by its name. */
-function storageClass({ tensor, type, bytes }: StoredTensor): StorageClass {
+function storageClass({ first: tensor, type, bytes }: StoredGroup): StorageClass {
   const bits = (bytes * BITS_PER_BYTE) / tensor.elements;
   if (bits >= HALF_BITS) return "half";
   if (bits >= EIGHT_BITS) return FP8_TYPE.test(type) ? "fp8" : "int8";

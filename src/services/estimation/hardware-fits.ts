@@ -37,7 +37,7 @@ export function describeFit(set: HardwareSet, memory: MemoryEstimate): HardwareF
 }
 
 /** Bytes free on the fullest device, the driver's part among them; below zero where it is too small. */
-export function headroomOf({ devices }: MemoryEstimate): number {
+export function headroomOf({ devices }: Pick<MemoryEstimate, "devices">): number {
   return devices.reduce(
     (least, { device, total }) => Math.min(least, (device.capacityBytes ?? total) - total),
     Number.POSITIVE_INFINITY,

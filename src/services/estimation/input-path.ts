@@ -7,12 +7,13 @@ const RENAMED: Readonly<Record<string, string>> = {
   scheme: "quant",
   contextTokens: "context",
   devices: "hardware",
+  displayReserveBytes: "displayReserveMib",
 };
 
 /** The place in an EstimateInput of what the estimator blames in its request. */
 export function inputPathOf(requestPath: readonly string[], runtime: RuntimeInput): readonly string[] {
   const [first, ...rest] = requestPath;
   if (first === undefined) return [];
-  if (first !== "runtime") return [RENAMED[first] ?? first, ...rest];
+  if (first !== "runtime") return requestPath.map((part) => RENAMED[part] ?? part);
   return ["runtime", engineOf(runtime), ...(rest[0] === "settings" ? rest.slice(1) : rest)];
 }

@@ -55,7 +55,7 @@ export function resolveRequest(input: EstimateInput, path: ArgumentPath, catalog
     ...(hardware && { devices: hardware.devices }),
     ...(hardware?.hostMemory && { hostMemory: hardware.hostMemory }),
   };
-  const extras = input.extras ? resolveExtras(input.extras, request, [...path, "extras"], catalogue) : undefined;
+  const extras = input.extras && resolveExtras(input.extras, [...path, "extras"], catalogue)(request);
   return {
     request: { ...request, ...(extras && { extras }) },
     model: model.row,
@@ -159,16 +159,18 @@ function readConfig(config: unknown, path: ArgumentPath): ResolvedModel {
   }
 }
 
-/** What stands beside the model. A draft model runs in the same engine, with as many sequences. */
-function resolveExtras(
-  input: ExtrasInput,
-  { contextTokens, sequences, runtime }: EstimateRequest,
-  path: ArgumentPath,
-  catalogue: Catalogue,
-): ExtraConsumers {
+/** What stands beside a model, whichever it is: the same draft model for each, in the same engine. */
+export type ExtrasOf = (run: Pick<EstimateRequest, "contextTokens" | "sequences" | "runtime">) => ExtraConsumers;
+
+/**
+ * Looks up what an ExtrasInput names.
+ *
+ * @throws BadUserInputError with the path of the value at fault
+ */
+export function resolveExtras(input: ExtrasInput, path: ArgumentPath, catalogue: Catalogue): ExtrasOf {
   const { lora, draftModel, predictionHead, vision, displayReserveMib } = input;
   const draft = draftModel && resolveDraft(draftModel, [...path, "draftModel"], catalogue);
-  return {
+  return ({ contextTokens, sequences, runtime }) => ({
     ...(lora && { lora: { ...lora } }),
     ...(draft && {
       draftModel: {
@@ -179,7 +181,7 @@ function resolveExtras(
     ...(predictionHead && { predictionHead: { ...predictionHead } }),
     ...(vision && { vision: { ...vision } }),
     displayReserveBytes: displayReserveMib * MIB,
-  };
+  });
 }
 
 function resolveDraft(

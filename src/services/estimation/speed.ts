@@ -5,6 +5,7 @@ import { type CostEstimate, estimateCost, HOURS_PER_MONTH } from "../../estimato
 import type { CalculationStep, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { DEFAULT_HOST_GB_PER_SECOND, estimateSpeed } from "../../estimator/speed/estimate-speed.js";
 import type { SpeedEstimate, SpeedLimit } from "../../estimator/speed/speed.types.js";
+import type { PlacedModel } from "../../estimator/speed/stages.js";
 import { systemsOfGpu } from "../catalogue/relations.js";
 import type { EvidenceService } from "../evidence/evidence.js";
 import type { SpeedInterval } from "../evidence/speed-interval.js";
@@ -12,7 +13,7 @@ import { describeSpeedCard, speedConstants } from "./speed-cards.js";
 
 /** A model on hardware: what its speed and cost are computed from. */
 export interface SpeedRun {
-  memory: MemoryEstimate;
+  memory: PlacedModel & Pick<MemoryEstimate, "request">;
   /** Card of each device. */
   gpus: readonly GpuRow[];
   /** Slug of the runtime's row. */

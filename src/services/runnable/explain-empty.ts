@@ -12,7 +12,7 @@ export function explainEmpty(
   settings: RunnableSettings,
   filter: RunnableFilter,
 ): string | null {
-  const { rows, models, hopeless, tooShort, formats, tooTight, misses, refusal } = findings;
+  const { rows, models, hopeless, tooShort, formats, tooTight, misses, refusal, inapplicable } = findings;
   const { runtime, hardware } = setup;
   if (rows.length > 0) return null;
   if (models === 0) {
@@ -28,11 +28,18 @@ export function explainEmpty(
   }
   const obstacle = obstacleOf(setup);
   if (obstacle !== null) return obstacle;
-  if (refusal !== null) return `${runtime.name} takes none of the models this way: ${refusal.message}`;
-  if (tooTight > 0) return explainTight(tooTight, filter);
+  const beside =
+    inapplicable === null
+      ? ""
+      : ` What is asked for beside the model leaves out ${inapplicable.models} of ${models - tooShort}: ${inapplicable.message}`;
+  if (refusal !== null && inapplicable === null) {
+    return `${runtime.name} takes none of the models this way: ${refusal.message}`;
+  }
+  if (refusal !== null) return `No model is left.${beside}`;
+  if (tooTight > 0) return `${explainTight(tooTight, filter)}${beside}`;
   const [nearest] = misses;
   const miss = nearest === undefined ? "" : ` The nearest: ${describeMiss(nearest, hardware).message}`;
-  return `No model that passes fits on ${describeHardware(hardware)} in any of the formats.${miss}`;
+  return `No model that passes fits on ${describeHardware(hardware)} in any of the formats.${miss}${beside}`;
 }
 
 /** Why nothing can be said to fit on the hardware, whatever the model; null where something can. */

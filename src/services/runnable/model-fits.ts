@@ -13,7 +13,8 @@ import { isRefusal, type Refusal, unlessRefused } from "../estimation/best-forma
 import type { Hardware } from "../estimation/devices.js";
 import { headroomOf } from "../estimation/hardware-fits.js";
 import { linksOf } from "../estimation/hardware-sets.js";
-import type { ResolvedRequest, ResolvedSettings } from "../estimation/request.js";
+import type { ExtrasOf, ResolvedRequest, ResolvedSettings } from "../estimation/request.js";
+import type { SpeedRun } from "../estimation/speed.js";
 import { storageOfFormat } from "../estimation/storage.js";
 import { type Kept, keepRecent } from "../kept.js";
 import { sharedArchitecture } from "./shared-architecture.js";
@@ -24,6 +25,8 @@ export interface Setup {
   /** Its context is only what was asked for: each model may have its own. */
   settings: ResolvedSettings["settings"];
   hardware: Hardware;
+  /** What stands beside each model; nothing if absent. */
+  extrasOf?: ExtrasOf | undefined;
   /** Formats that the runtime loads, the best quality first. */
   formats: readonly QuantFormatRow[];
 }
@@ -67,6 +70,8 @@ export interface SetupFits {
   longestContext(candidate: Candidate, tooLong: number): number;
   /** What an estimate of the candidate starts from, split over the devices as it fits. */
   resolve(candidate: Candidate): ResolvedRequest;
+  /** What the speed of a candidate that fits is computed from. */
+  runOf(candidate: Candidate): SpeedRun;
 }
 
 /** Builds the search of one setup. Its devices must have known capacities. */
@@ -86,8 +91,11 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
 
   function requestFor(model: ModelRow, contextTokens: number) {
     const architecture = sharedArchitecture(model, catalogue);
-    const { devices, hostMemory } = setup.hardware;
-    return { ...setup.settings, architecture, contextTokens, devices, ...(hostMemory && { hostMemory }) };
+    const { settings, hardware, extrasOf } = setup;
+    const { devices, hostMemory } = hardware;
+    const extras = extrasOf?.({ ...settings, contextTokens });
+    const beside = { ...(hostMemory && { hostMemory }), ...(extras && { extras }) };
+    return { ...settings, architecture, contextTokens, devices, ...beside };
   }
 
   /** The fits of a description at a context, which models described alike share; null where formats share nothing. */
@@ -183,6 +191,13 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
         else bounds.high = cells;
       }
       return CELL_PADDING * largestFitting(spareAt, bounds.high, bounds.low);
+    },
+    runOf({ model, quantFormat, context }) {
+      const { request } = resolve(model, quantFormat, context);
+      const { gpus } = setup.hardware;
+      const placed = formatFitsOf(model, context)?.placed(request.scheme) ?? null;
+      const memory = placed === null ? estimateBestPlan(request, links) : { ...placed, request };
+      return { memory, gpus, runtime: setup.runtime.slug };
     },
     resolve({ model, quantFormat, context }) {
       const resolved = resolve(model, quantFormat, context);

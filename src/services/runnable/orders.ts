@@ -12,6 +12,8 @@ const WORTHWHILE_BITS = 4;
 export interface RunnableRow extends Candidate {
   /** Longest context that is both possible and trained for; computed only for the order that asks for it. */
   usableContext?: number;
+  /** Tokens per second of all sequences together, null where not known; computed only for the order that asks for it. */
+  throughput?: number | null;
 }
 
 type Key = Omit<SortKey<RunnableRow>, "field">;
@@ -30,6 +32,7 @@ const sorts: Readonly<Record<RunnableSort, readonly Key[]>> = {
   MOST_CONTEXT: [{ direction: "DESC", read: ({ usableContext }) => usableContext ?? null }, ...largestModel],
   MOST_HEADROOM: [{ direction: "DESC", read: ({ headroom }) => headroom }, ...largestModel],
   SMALLEST: [{ direction: "ASC", read: ({ total }) => total }, ...largestModel],
+  FASTEST: [{ direction: "DESC", read: ({ throughput }) => throughput ?? null }, ...largestModel],
   NEWEST: [{ direction: "DESC", read: ({ model }) => model.releasedOn }, ...largestModel],
 };
 

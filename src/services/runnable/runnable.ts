@@ -1,13 +1,15 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import type { ModelRow, QuantFormatRow } from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
+import { requireSensible } from "../../estimator/consumers/require-applicable.js";
 import { EstimateError, type EstimateErrorCode } from "../../estimator/estimate-error.js";
 import { BYTES_PER_GIB } from "../catalogue/list-fields.js";
 import { checkPage, MAX_PAGE_SIZE, paginateSorted, sortItems } from "../connections/connection.js";
 import { loadableFormats, type Refusal } from "../estimation/best-format.js";
 import { type Hardware, resolveHardware } from "../estimation/devices.js";
 import { inputPathOf } from "../estimation/input-path.js";
-import { type ResolvedSettings, resolveSettings } from "../estimation/request.js";
+import { type ResolvedSettings, resolveExtras, resolveSettings } from "../estimation/request.js";
+import { pricesOf, type SpeedService } from "../estimation/speed.js";
 import type { EstimateModel, EstimationService, ParallelPlanModel } from "../estimation/types.js";
 import { keepRecent } from "../kept.js";
 import { compileConditions, type RunnableConditions } from "./conditions.js";
@@ -63,6 +65,8 @@ export interface Findings {
   readonly misses: readonly RunnableRow[];
   /** Why the runtime refuses a model, where it takes none. */
   refusal: Refusal | null;
+  /** Models that cannot have what is to stand beside them, and why one of them cannot. */
+  inapplicable: { models: number; message: string } | null;
 }
 
 /** A search with what it was made for. */
@@ -74,7 +78,11 @@ interface Search {
 }
 
 /** Builds the service over one version of the catalogue. */
-export function createRunnableService(catalogue: Catalogue, estimation: EstimationService): RunnableService {
+export function createRunnableService(
+  catalogue: Catalogue,
+  estimation: EstimationService,
+  speed: SpeedService,
+): RunnableService {
   const setups = keepRecent<SetupFits>(SETUPS_KEPT);
   const searches = keepRecent<Promise<Search>>(LISTS_KEPT);
 
@@ -84,10 +92,13 @@ export function createRunnableService(catalogue: Catalogue, estimation: Estimati
     resolved: ResolvedSettings,
     hardware: Hardware,
   ): SetupFits {
+    const extrasOf = settings.extras && resolveExtras(settings.extras, ["settings", "extras"], catalogue);
+    if (extrasOf) blaming(settings, () => requireSensible(extrasOf(resolved.settings)));
     const { runtime } = resolved;
     return setups.get(JSON.stringify([args.hardware, settings]), () => {
       const formats = loadableFormats(catalogue, runtime, resolved.settings.runtime.kind);
-      return createSetupFits({ runtime, settings: resolved.settings, hardware, formats }, catalogue);
+      const setup = { runtime, settings: resolved.settings, hardware, formats, ...(extrasOf && { extrasOf }) };
+      return createSetupFits(setup, catalogue);
     });
   }
 
@@ -106,10 +117,17 @@ export function createRunnableService(catalogue: Catalogue, estimation: Estimati
       throw blame(found.refusal, settings);
     }
     if (sort === "MOST_CONTEXT") await inTurns(found.rows, (row) => measureContext(row, fits));
+    if (sort === "FASTEST") await inTurns(found.rows, (row) => measureSpeed(row, fits));
     return { fits, findings: found, rows: sortItems(found.rows, orderOf(sort)) };
   }
 
+  /** The key of a row outlives the search: others of the same hardware and settings find it there. */
+  function measureSpeed(row: RunnableRow, fits: SetupFits): void {
+    if (row.throughput === undefined) row.throughput = speed.throughput(fits.runOf(row));
+  }
+
   function describeRow(row: RunnableRow, fits: SetupFits): RunnableModel {
+    const { gpus, system } = fits.setup.hardware;
     let whole: EstimateModel | undefined;
     const estimateRow = () => {
       whole ??= estimation.estimateResolved(fits.resolve(row));
@@ -133,6 +151,12 @@ export function createRunnableService(catalogue: Catalogue, estimation: Estimati
       },
       get estimate() {
         return estimateRow();
+      },
+      get speedRun() {
+        return fits.runOf(row);
+      },
+      get prices() {
+        return pricesOf(gpus, system);
       },
     };
   }
@@ -181,9 +205,16 @@ async function collect(
   let tooTight = 0;
   let refusal: Refusal | null = null;
   let isRefused = true;
+  let inapplicable: Findings["inapplicable"] = null;
   await inTurns(obstacleOf(fits.setup) === null && formats.size > 0 ? contexts : [], ({ model, context }) => {
     const ofModel = fits.of(model, context);
     refusal ??= ofModel.refusal;
+    if (isInapplicable(ofModel.refusal)) {
+      inapplicable = {
+        models: (inapplicable?.models ?? 0) + 1,
+        message: inapplicable?.message ?? ofModel.refusal.message,
+      };
+    }
     isRefused &&= ofModel.candidates.length + ofModel.tooLarge.length === 0;
     const candidates = ofModel.candidates.filter(({ quantFormat }) => formats.has(quantFormat));
     for (const candidate of candidates) {
@@ -213,7 +244,13 @@ async function collect(
       return misses;
     },
     refusal: isRefused ? refusal : null,
+    inapplicable,
   };
+}
+
+/** Whether a model is left out whatever its format, since it cannot have what is to stand beside it. */
+function isInapplicable(refusal: Refusal | null): refusal is EstimateError {
+  return refusal instanceof EstimateError && refusal.code === "EXTRA_NOT_APPLICABLE";
 }
 
 /** A model with the context it is looked at with; null where it is left out. */
@@ -239,7 +276,16 @@ function measureContext(row: RunnableRow, fits: SetupFits): void {
     : fits.longestContext(row, row.model.contextLength);
 }
 
-function blame(error: EstimateError, settings: RunnableSettings): BadUserInputError {
+/** Does what may find fault with the settings, and names the place in the arguments. */
+function blaming(settings: Pick<RunnableSettings, "runtime">, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw error instanceof EstimateError ? blame(error, settings) : error;
+  }
+}
+
+function blame(error: EstimateError, settings: Pick<RunnableSettings, "runtime">): BadUserInputError {
   const path = inputPathOf(error.path, settings.runtime ?? {});
   return new BadUserInputError(error.message, path[0] === "hardware" ? path : ["settings", ...path]);
 }

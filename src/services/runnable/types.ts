@@ -1,7 +1,14 @@
 import type { ModelRow, QuantFormatRow } from "../../data/rows.js";
 import type { Range } from "../catalogue/conditions.js";
 import type { Connection, PageArguments } from "../connections/connection.js";
-import type { EstimateModel, HardwareInput, ParallelPlanModel, RuntimeInput } from "../estimation/types.js";
+import type { Prices, SpeedRun } from "../estimation/speed.js";
+import type {
+  EstimateModel,
+  ExtrasInput,
+  HardwareInput,
+  ParallelPlanModel,
+  RuntimeInput,
+} from "../estimation/types.js";
 
 /** The schema's RunnableSettings with its defaults filled in. */
 export interface RunnableSettings {
@@ -11,6 +18,7 @@ export interface RunnableSettings {
   cacheTypeK?: string | null | undefined;
   cacheTypeV?: string | null | undefined;
   runtime?: RuntimeInput | null | undefined;
+  extras?: ExtrasInput | null | undefined;
 }
 
 /** The schema's RunnableFilter with its defaults filled in. */
@@ -42,6 +50,7 @@ export type RunnableSort =
   | "MOST_CONTEXT"
   | "MOST_HEADROOM"
   | "SMALLEST"
+  | "FASTEST"
   | "NEWEST";
 
 export interface RunnableArguments extends PageArguments {
@@ -62,6 +71,10 @@ export interface RunnableModel {
   maxSequences: number;
   plan: ParallelPlanModel;
   estimate: EstimateModel;
+  /** What its speed is computed from. */
+  speedRun: SpeedRun;
+  /** Prices of the hardware. */
+  prices: Prices;
 }
 
 /** A model in a format that is too large. Sizes are bytes. */
