@@ -23,6 +23,7 @@ describe("readConfig", () => {
       logLevel: "info",
       publicUrl: null,
       trustedProxies: [],
+      signIn: null,
     });
   });
 
@@ -43,6 +44,12 @@ describe("readConfig", () => {
         LOG_LEVEL: "DEBUG",
         PUBLIC_URL: "https://vram.example/",
         TRUSTED_PROXIES: "loopback, 10.0.0.0/8,",
+        OIDC_ISSUER: "https://login.example/realms/team",
+        OIDC_AUDIENCE: "vramql, other",
+        OIDC_JWKS_URL: "http://localhost:8080/keys",
+        OIDC_ROLE_CLAIM: "realm_access.roles",
+        OIDC_ROLES: "editors=EDITOR, a=b=ADMIN",
+        OIDC_NAME_CLAIM: "email",
       }),
     ).toEqual({
       port: 0,
@@ -54,6 +61,17 @@ describe("readConfig", () => {
       logLevel: "debug",
       publicUrl: "https://vram.example",
       trustedProxies: ["loopback", "10.0.0.0/8"],
+      signIn: {
+        issuer: "https://login.example/realms/team",
+        audiences: ["vramql", "other"],
+        jwksUrl: "http://localhost:8080/keys",
+        roleClaim: "realm_access.roles",
+        roles: new Map([
+          ["editors", "EDITOR"],
+          ["a=b", "ADMIN"],
+        ]),
+        nameClaim: "email",
+      },
     });
   });
 
@@ -78,6 +96,34 @@ describe("readConfig", () => {
     expect(more).toEqual([]);
     expect(sentence).toMatch(new RegExp(`^${name} must .*\\.$`));
     expect(sentence).not.toMatch(/secret/);
+  });
+
+  it("needs of an OpenID provider its name and what its tokens are for", () => {
+    const least = { OIDC_ISSUER: "https://login.example/", OIDC_AUDIENCE: "vramql" };
+    expect(readConfig(least).signIn).toEqual({
+      issuer: "https://login.example/",
+      audiences: ["vramql"],
+      jwksUrl: null,
+      roleClaim: "roles",
+      roles: new Map([
+        ["vramql-viewer", "VIEWER"],
+        ["vramql-editor", "EDITOR"],
+        ["vramql-admin", "ADMIN"],
+      ]),
+      nameClaim: null,
+    });
+    const groups = '{"cn=a,ou=b":"EDITOR"}';
+    expect(readConfig({ ...least, OIDC_ROLES: groups }).signIn?.roles).toEqual(new Map([["cn=a,ou=b", "EDITOR"]]));
+    expect(problems({ OIDC_ISSUER: "https://login.example" })).toEqual([expect.stringMatching(/^OIDC_AUDIENCE must/)]);
+    expect(problems({ OIDC_AUDIENCE: "vramql" })).toEqual(["OIDC_AUDIENCE must go with OIDC_ISSUER."]);
+    for (const url of ["http://login.example", "login.example", "https://a:secret@login.example", "file:///keys"]) {
+      const [sentence] = problems({ ...least, OIDC_JWKS_URL: url });
+      expect(sentence).toMatch(/^OIDC_JWKS_URL must/);
+      expect(sentence).not.toMatch(/secret/);
+    }
+    for (const mapping of ["x", "x=", "=EDITOR", "x=editor", "x=EDITOR,x=ADMIN", "{", "{}", '{"x":1}', ","]) {
+      expect(problems({ ...least, OIDC_ROLES: mapping })).toEqual([expect.stringMatching(/^OIDC_ROLES must/)]);
+    }
   });
 
   it("names every problem at once", () => {

@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import type { DatabaseTarget } from "./data/database.js";
 import { isProxyRange } from "./http/client-address.js";
 import { type LogLevel, logLevels } from "./log.js";
+import type { SignInSettings } from "./services/access/sign-in-provider.js";
+import { readSignInSettings } from "./sign-in-settings.js";
 
 /** All settings of a server; every one has a default. */
 export interface Config {
@@ -21,6 +23,8 @@ export interface Config {
   publicUrl: string | null;
   /** Proxies whose word about where a request comes from is taken: addresses, ranges, names of ranges. */
   trustedProxies: readonly string[];
+  /** The OpenID provider whose tokens are taken; null: only tokens of this server are. */
+  signIn: SignInSettings | null;
 }
 
 /** Settings that cannot be used, a sentence for each. */
@@ -58,9 +62,10 @@ export function loadConfig(): Config {
  */
 export function readConfig(environment: Environment): Config {
   const problems: string[] = [];
+  const given = (name: string) => environment[name]?.trim() || undefined;
   const read = <Value>(name: string, parse: (text: string) => Value | Problem, fallback: Value): Value => {
-    const text = environment[name]?.trim();
-    if (text === undefined || text === "") return fallback;
+    const text = given(name);
+    if (text === undefined) return fallback;
     const value = parse(text);
     if (!(value instanceof Problem)) return value;
     problems.push(`${name} ${value.sentence}`);
@@ -81,6 +86,7 @@ export function readConfig(environment: Environment): Config {
     logLevel: read<LogLevel>("LOG_LEVEL", parseLogLevel, "info"),
     publicUrl: read<string | null>("PUBLIC_URL", parsePublicUrl, null),
     trustedProxies: read<readonly string[]>("TRUSTED_PROXIES", parseProxies, []),
+    signIn: readSignInSettings(given, problems),
   };
   if (problems.length > 0) throw new ConfigurationError(problems);
   return config;

@@ -9,6 +9,7 @@ import { type CatalogueEvent, type CatalogueSource, createCatalogueSource } from
 import { createHttpService, type HttpService } from "./http.js";
 import { createLog, type Log } from "./log.js";
 import { createApi } from "./server.js";
+import { createSignInProvider, type SignInProvider, type SignInSettings } from "./services/access/sign-in-provider.js";
 import { createBackend } from "./services/backend.js";
 import { compareAhead } from "./services/evidence/compare-ahead.js";
 import { prepareAhead } from "./services/runnable/prepare-ahead.js";
@@ -60,7 +61,8 @@ async function run(): Promise<void> {
 async function start(config: Config, log: Log, closers: Closers): Promise<void> {
   const { database, catalogue } = await openCatalogue(config, log, closers);
   const adminToken = await findAdminToken(config);
-  const backend = createBackend({ database, catalogue, adminToken: adminToken?.token ?? null });
+  const signIn = config.signIn === null ? null : signInThrough(config.signIn, log);
+  const backend = createBackend({ database, catalogue, adminToken: adminToken?.token ?? null, signIn });
   const api = createApi({ log });
   await api.start();
   closers.push(() => api.stop());
@@ -119,6 +121,11 @@ interface OpenCatalogue {
 async function findAdminToken({ adminToken, database, dataDir }: Config): Promise<AdminToken | null> {
   if (adminToken !== null) return { token: adminToken, isNew: false, file: null };
   return database.kind === "embedded" ? ensureAdminToken(dataDir) : null;
+}
+
+function signInThrough(settings: SignInSettings, log: Log): SignInProvider {
+  const onFailure = (error: unknown) => log.warn(`the keys of ${settings.issuer} cannot be fetched`, error);
+  return createSignInProvider(settings, { onFailure });
 }
 
 function logCatalogueEvent(log: Log, event: CatalogueEvent): void {

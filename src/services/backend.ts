@@ -1,6 +1,7 @@
 import type { Database } from "../data/database.js";
 import type { CatalogueSource } from "../data/snapshot.js";
 import { type AccessService, createAccessService } from "./access/access.js";
+import type { SignInProvider } from "./access/sign-in-provider.js";
 import { type AuditService, createAuditService } from "./audit/audit.js";
 import { createEditingService, type EditingService } from "./editing/editing.js";
 import { createImportService, type ImportService } from "./imports/imports.js";
@@ -18,15 +19,17 @@ export interface BackendOptions {
   catalogue: CatalogueSource;
   /** Token of the first administrator; null when there is none. */
   adminToken: string | null;
+  /** Whose tokens are taken beside the server's own; null or absent: nobody's. */
+  signIn?: SignInProvider | null;
 }
 
 /** Builds what needs the database. */
-export function createBackend({ database, catalogue, adminToken }: BackendOptions): Backend {
+export function createBackend({ database, catalogue, adminToken, signIn = null }: BackendOptions): Backend {
   const editing = createEditingService(database, catalogue);
   return {
     editing,
     imports: createImportService(editing),
     audit: createAuditService(database),
-    access: createAccessService({ database, adminToken }),
+    access: createAccessService({ database, adminToken, signIn }),
   };
 }

@@ -7,6 +7,7 @@ import { whileReachable } from "../while-reachable.js";
 import { checkTokenInput, type TokenInput } from "./check-token-input.js";
 import { createFailedLogins, type FailedLogins } from "./failed-logins.js";
 import { createToken, hashSecret, isSameSecret, readToken } from "./secret.js";
+import { RefusedTokenError, type SignInProvider } from "./sign-in-provider.js";
 import { ANONYMOUS, type Role, type Viewer } from "./viewer.js";
 
 /** A token as people see it; its secret is not kept. */
@@ -34,7 +35,7 @@ export interface AccessService {
   /**
    * Who sends this `Authorization` header.
    * @param address where it comes from, for counting failures
-   * @throws ApiError UNAUTHENTICATED for a token that does not hold
+   * @throws ApiError UNAUTHENTICATED for a token that does not hold, UNAVAILABLE when it cannot be found out
    */
   identify(header: string | undefined, address: string): Promise<Viewer>;
   createToken(input: TokenInput, creator: Viewer): Promise<CreatedToken>;
@@ -69,6 +70,8 @@ export interface AccessOptions {
   database: Database;
   /** Token of the first administrator; null when there is none. */
   adminToken: string | null;
+  /** Whose tokens are taken beside the server's own; null: nobody's. */
+  signIn?: SignInProvider | null;
   failedLogins?: FailedLogins;
   now?: () => Date;
 }
@@ -80,6 +83,7 @@ const UNREACHABLE = "The database does not answer, so that tokens cannot be look
 export function createAccessService({
   database: { prisma },
   adminToken,
+  signIn = null,
   failedLogins = createFailedLogins(),
   now = () => new Date(),
 }: AccessOptions): AccessService {
@@ -89,7 +93,7 @@ export function createAccessService({
   const findViewer = async (text: string): Promise<Viewer | null> => {
     if (adminHash !== null && isSameSecret(text, adminHash)) return SERVER_ADMIN;
     const parts = readToken(text);
-    if (parts === null) return null;
+    if (parts === null) return signIn?.mayHaveMade(text) ? signIn.identify(text) : null;
     const token = await prisma.apiToken.findUnique({ where: { id: parts.id } });
     if (token === null || !isSameSecret(parts.secret, token.secretHash)) return null;
     if (token.revokedAt !== null || token.expiresAt <= now()) return null;
@@ -123,14 +127,18 @@ export function createAccessService({
           { retryAfterSeconds: waitSeconds },
         );
       }
-      const viewer = await whileReachable(findViewer(text), UNREACHABLE);
-      if (viewer !== null) {
+      const found = await whileReachable(findViewer(text), UNREACHABLE).catch((error: unknown) => {
+        if (error instanceof RefusedTokenError) return error;
+        throw error;
+      });
+      if (found !== null && !(found instanceof RefusedTokenError)) {
         rememberGood(hash);
-        return viewer;
+        return found;
       }
       knownGood.delete(hash);
-      failedLogins.note(address);
-      throw new ApiError("UNAUTHENTICATED", "The token is unknown, expired or revoked.");
+      // A page that goes on with its user's token after its time guesses nothing, and shares its address with others.
+      if (!found?.isExpired) failedLogins.note(address);
+      throw new ApiError("UNAUTHENTICATED", found?.message ?? "The token is unknown, expired or revoked.");
     },
 
     async createToken(input, creator) {

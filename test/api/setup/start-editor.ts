@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Database, openDatabase } from "../../../src/data/database.js";
 import { type CatalogueSource, createCatalogueSource } from "../../../src/data/snapshot.js";
 import type { HttpOptions } from "../../../src/http.js";
-import { createBackend } from "../../../src/services/backend.js";
+import { type BackendOptions, createBackend } from "../../../src/services/backend.js";
 import { loadSeed } from "../../../src/services/seeding/load-seed.js";
 import { createSmallSeed, writeSeed } from "../../fixtures/small-seed.js";
 import { type DatabaseKind, openTestDatabase } from "../../setup/databases.js";
@@ -24,10 +24,13 @@ export interface Editor extends TestServer {
   edit(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
 }
 
+/** What a server of a test has beside its database. */
+type ServeOptions = Pick<HttpOptions, "trustedProxies"> & Pick<BackendOptions, "signIn">;
+
 /** Starts a server over an open database. */
-export async function serve(database: Database, options: Pick<HttpOptions, "trustedProxies"> = {}): Promise<Editor> {
+export async function serve(database: Database, { signIn = null, ...options }: ServeOptions = {}): Promise<Editor> {
   const source = await createCatalogueSource(database, { pollMs: NO_POLLING_MS });
-  const backend = createBackend({ database, catalogue: source, adminToken: ADMIN_TOKEN });
+  const backend = createBackend({ database, catalogue: source, adminToken: ADMIN_TOKEN, signIn });
   const server = await startServer(source, { backend, ...options });
   return {
     ...server,
