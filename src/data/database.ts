@@ -18,6 +18,8 @@ export interface DatabaseOptions {
   onStatement?: (sql: string) => void;
   /** Faults of idle connections, which nobody awaits; the pool replaces the connection by itself. */
   onConnectionError?: (error: Error) => void;
+  /** How long a server may be silent before it is asked whether it still answers; default 10 s. */
+  silenceMs?: number;
 }
 
 /** An open database. */

@@ -3,6 +3,7 @@ import pg from "pg";
 import type { Database, DatabaseOptions, DatabaseSession } from "./database.js";
 import { DatabaseError, reasonOf } from "./database-error.js";
 import { listenOnPostgres } from "./postgres-listener.js";
+import { createSilenceWatch } from "./postgres-silence.js";
 import { createPrismaClient } from "./prisma-client.js";
 import { createAdapterFactory, runScriptsWhole } from "./whole-scripts.js";
 
@@ -12,6 +13,8 @@ const OLDEST_MAJOR_VERSION = 14;
 const VERSION_NUMBERS_PER_MAJOR = 10_000;
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** After so long without a word the system asks whether the other side of a connection is still there. */
+const KEEP_ALIVE_MS = 10_000;
 const POOL_SIZE = 10;
 
 /** PostgreSQL's type number of int8. */
@@ -36,7 +39,9 @@ export async function openPostgresDatabase(url: string, options: DatabaseOptions
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     types,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
   };
+  const silence = createSilenceWatch(config, options.silenceMs);
   const reportIdleError = (error: Error) => options.onConnectionError?.(error);
   const openPool = (max: number) => {
     const pool = new pg.Pool({
@@ -44,10 +49,13 @@ export async function openPostgresDatabase(url: string, options: DatabaseOptions
       max,
       // Dates travel without a zone between adapter and server, both meaning UTC.
       onConnect: async (client: pg.ClientBase) => {
+        silence.watch(client);
         await client.query("SET TIME ZONE 'UTC'");
       },
     } as pg.PoolConfig);
     pool.on("error", reportIdleError);
+    pool.on("acquire", silence.busy);
+    pool.on("release", (_, client) => silence.idle(client));
     return pool;
   };
 

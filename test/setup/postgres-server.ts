@@ -25,6 +25,9 @@ export interface PostgresServer {
   start(): Promise<void>;
   /** Ends, cutting connections. */
   stop(): Promise<void>;
+  /** Stops doing anything at all, connections being kept, until `resume`. */
+  hang(): void;
+  resume(): void;
   /** Stops and removes all data. */
   remove(): Promise<void>;
 }
@@ -70,6 +73,18 @@ export async function startPostgresServer(options: { durable?: boolean } = {}): 
     running.kill(signal);
     await ended;
   };
+  /** To the server and to the processes of its connections. */
+  const signalAll = (signal: NodeJS.Signals) => {
+    if (child?.pid === undefined) return;
+    for (const pid of [child.pid, ...childrenOf(child.pid)]) {
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        // It has ended since.
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    }
+  };
   const start = async () => {
     const log: string[] = [];
     const started = spawn(join(binaries, "postgres"), ["-D", data, "-p", String(port), ...flags], {
@@ -88,11 +103,19 @@ export async function startPostgresServer(options: { durable?: boolean } = {}): 
     start,
     stop: () => end("SIGINT"),
     kill: () => end("SIGKILL"),
+    hang: () => signalAll("SIGSTOP"),
+    resume: () => signalAll("SIGCONT"),
     async remove() {
       await end("SIGINT");
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+function childrenOf(parent: number): number[] {
+  const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+  const processes = lines.map((line) => line.trim().split(/\s+/).map(Number));
+  return processes.flatMap(([pid, ppid]) => (ppid === parent && pid !== undefined ? [pid] : []));
 }
 
 function chooseAccount(): Account {

@@ -78,6 +78,8 @@ const TRANSACTION_TIMEOUT_MS = 60_000;
 const TRANSACTION_WAIT_MS = 30_000;
 /** Attempts at a row that somebody changes past the catalogue's version. */
 const MAX_ATTEMPTS = 3;
+/** A database that was last heard of so long ago and then did not answer is not asked by every edit in the queue. */
+const LONG_SILENCE_MS = 5_000;
 const MAX_COMMENT_LENGTH = 1_000;
 /** Pause before the next attempt. */
 const RETRY_MS = 20;
@@ -133,8 +135,11 @@ export function createEditingService(database: Database, source: CatalogueSource
   };
 
   return {
-    edit: (plan, options) =>
-      inTurn(async () => {
+    async edit(plan, options) {
+      await findOut(source);
+      return inTurn(async () => {
+        // Not every edit that waited while the database stopped answering shall wait for that answer again.
+        if (source.stale && source.ageMs() > LONG_SILENCE_MS) throw unreachable();
         for (let attempts = 1; ; attempts++) {
           try {
             return await attempt(plan, options, attempts === 1);
@@ -146,8 +151,21 @@ export function createEditingService(database: Database, source: CatalogueSource
             throw unavailable(error) ?? error;
           }
         }
-      }),
+      });
+    },
   };
+}
+
+/**
+ * Asks the database for its version, beside the edits whose turn it is: one that does not answer is told at once.
+ * @throws ApiError UNAVAILABLE
+ */
+async function findOut(source: CatalogueSource): Promise<void> {
+  try {
+    await source.refresh();
+  } catch (error) {
+    throw unavailable(error) ?? error;
+  }
 }
 
 /** Plans over a catalogue, and checks what the plan would do to it. */
@@ -326,14 +344,18 @@ function uncertain(error: unknown): ApiError | null {
   );
 }
 
+function unreachable(): ApiError {
+  return new ApiError(
+    "UNAVAILABLE",
+    "The database does not answer; nothing was saved. Reading goes on. Try again later.",
+  );
+}
+
 function unavailable(error: unknown): ApiError | null {
   if (error instanceof ApiError) return null;
   switch (describeFailure(error)) {
     case "UNREACHABLE":
-      return new ApiError(
-        "UNAVAILABLE",
-        "The database does not answer; nothing was saved. Reading goes on. Try again later.",
-      );
+      return unreachable();
     case "BUSY":
       return new ApiError("UNAVAILABLE", "Other edits kept the catalogue for too long; nothing was saved. Try again.");
     case null:
