@@ -7,7 +7,9 @@ export type EstimateErrorCode =
   | "FORMAT_NOT_LOADABLE"
   | "ARCHITECTURE_NOT_SUPPORTED"
   /** What stands beside the model is nothing that this model can have. */
-  | "EXTRA_NOT_APPLICABLE";
+  | "EXTRA_NOT_APPLICABLE"
+  /** The engine has no kernels for the format on a card. */
+  | "KERNEL_MISSING";
 
 /**
  * A request that cannot be estimated as asked: the message is for people, `path` names the setting

@@ -162,6 +162,8 @@ export interface EstimateWarning {
 export type EstimateWarningCode =
   | "CONTEXT_ABOVE_TRAINED"
   | "QUANT_FORMAT_NOT_LOADABLE"
+  | "KERNEL_MISSING"
+  | "KERNEL_FALLBACK"
   | "CONTEXT_PADDED"
   | "MICROBATCH_ABOVE_CONTEXT"
   | "NO_DEVICE_CAPACITY"

@@ -240,6 +240,61 @@ describe("what is found", () => {
   });
 });
 
+describe("kernels by card generation", () => {
+  const fp8 = { ...model("qwen3-8b", 8192, "fp8-tensor"), runtime: { vllm: {} } };
+  const fields = "totalCount reason nodes { gpu { slug vendor computeCapability } warnings { code } }";
+  interface Kernels {
+    gpu: { slug: string; vendor: string; computeCapability: string };
+    warnings: { code: string }[];
+  }
+
+  it("keep out what has none, and warn of those that are made for something else", async () => {
+    const nodes = (await hardware(fp8, { kind: ["CARDS"] }, undefined, fields)).nodes as unknown as Kernels[];
+    const nvidia = nodes.filter(({ gpu }) => gpu.vendor === "NVIDIA");
+    const codes = (from: number, below: number) =>
+      nvidia
+        .filter(({ gpu }) => Number(gpu.computeCapability) >= from && Number(gpu.computeCapability) < below)
+        .map(({ warnings }) => warnings.some(({ code }) => code === "KERNEL_FALLBACK"));
+    expect(codes(0, 7.5)).toEqual([]);
+    expect(new Set(codes(7.5, 8.9))).toEqual(new Set([true]));
+    expect(new Set(codes(8.9, 99))).toEqual(new Set([false]));
+    const amd = nodes.filter(({ gpu }) => gpu.vendor === "AMD").map(({ gpu }) => gpu.computeCapability);
+    expect(amd).toContain("gfx942");
+    expect(amd).not.toContain("gfx90a");
+  });
+
+  it("are the reason where nothing is found", async () => {
+    const { nodes, reason, nearest } = await hardware(fp8, { gpu: ["nvidia-v100-32gb-sxm2", "amd-mi250-128gb"] });
+    expect(nodes).toEqual([]);
+    expect(nearest).toEqual([]);
+    expect(reason).toMatch(/without kernels for any model \(it needs compute capability 7\.5\)/);
+    expect(reason).toMatch(/without kernels for FP8 weights \(they need MI300 or later/);
+  });
+
+  it("decide on the best format, too", async () => {
+    const { bestQuantFormat } = await estimate(
+      {
+        ...fp8,
+        runtime: { tensorrtLlm: {} },
+        hardware: { gpus: [{ gpu: "nvidia-a100-sxm4-80gb" }] },
+        quant: "awq-int4",
+      },
+      "bestQuantFormat { quantFormat { slug } estimate { warnings { code } } }",
+    );
+    expect(bestQuantFormat.quantFormat.slug).toBe("bf16");
+    const small = await estimate(
+      {
+        ...fp8,
+        runtime: { tensorrtLlm: {} },
+        hardware: { gpus: [{ gpu: "nvidia-rtx-3060-12gb" }] },
+        quant: "awq-int4",
+      },
+      "bestQuantFormat { quantFormat { slug } }",
+    );
+    expect(small.bestQuantFormat.quantFormat.slug).toBe("awq-int4");
+  });
+});
+
 describe("splits of serving engines", () => {
   const served = { ...deepseek, quant: "fp8", ...vllm() };
 

@@ -285,6 +285,24 @@ describe("runnable", () => {
     ["too little headroom", { filter: { model: models, minHeadroomGib: 30 } }, /none leaves 30 GiB free/],
     ["too little context", { filter: { model: models, minContext: 2e9 } }, /none allows 2,000,000,000 tokens/],
     [
+      "an engine that does not run on the card",
+      {
+        hardware: { gpus: [{ gpu: "nvidia-v100-32gb-sxm2", count: 8 }] },
+        settings: { runtime: { vllm: {} } },
+        filter: { model: "llama-3.1-8b" },
+      },
+      /no kernels for any model on .*V100.*: it needs compute capability 7\.5/,
+    ],
+    [
+      "formats without kernels on the card",
+      {
+        hardware: eight,
+        settings: { runtime: { tensorrtLlm: {} } },
+        filter: { model: "llama-3.1-8b", quantFormat: "nvfp4" },
+      },
+      /no kernels for NVFP4 weights on .*H100.*: they need compute capability 10\.0/,
+    ],
+    [
       "a draft model of another vocabulary",
       { settings: { extras }, filter: { model: ["gpt-oss-20b", "gemma-3-27b-it"] } },
       /leaves out 2 of 2: .*another vocabulary: 128,256 tokens/,

@@ -114,6 +114,58 @@ describe("the other runtimes", () => {
   });
 });
 
+describe("kernels by card generation", () => {
+  const on = (gpu: string, quant: string, runtime: object, more: object = {}) => ({
+    model: { slug: "qwen3-30b-a3b" },
+    quant,
+    runtime,
+    hardware: { gpus: [{ gpu }] },
+    ...more,
+  });
+  const [vllm, tensorrtLlm, sglang, transformers] = [
+    { vllm: {} },
+    { tensorrtLlm: {} },
+    { sglang: {} },
+    { transformers: {} },
+  ];
+  const [t4, v100, a100] = ["nvidia-t4-16gb", "nvidia-v100-32gb-sxm2", "nvidia-a100-sxm4-80gb"];
+  const [ada, hopper, blackwell, rtx50] = [
+    "nvidia-rtx-4090-24gb",
+    "nvidia-h100-sxm5-80gb",
+    "nvidia-b200-180gb",
+    "nvidia-rtx-5090-32gb",
+  ];
+
+  it.each<[string, Record<string, unknown>, string[]]>([
+    ["FP8 in vLLM on Hopper", on(hopper, "fp8", vllm), []],
+    ["FP8 in vLLM on Ampere", on(a100, "fp8", vllm), ["KERNEL_FALLBACK"]],
+    ["FP8 in vLLM on MI250", on("amd-mi250-128gb", "fp8", vllm), ["KERNEL_MISSING"]],
+    ["FP8 in vLLM on MI300X", on("amd-mi300x-192gb", "fp8", vllm), []],
+    ["BF16 in vLLM on Turing", on(t4, "bf16", vllm), ["KERNEL_FALLBACK"]],
+    ["AWQ in vLLM on Turing", on(t4, "awq-int4", vllm), []],
+    ["AWQ in vLLM on Volta", on(v100, "awq-int4", vllm), ["KERNEL_MISSING"]],
+    ["AWQ in an older vLLM on Volta", on(v100, "awq-int4", { vllm: { version: "0.12" } }), []],
+    ["AWQ in vLLM 0.29 on Volta", on(v100, "awq-int4", { vllm: { version: "0.29" } }), ["KERNEL_MISSING"]],
+    ["NVFP4 in vLLM on Hopper", on(hopper, "nvfp4", vllm), ["KERNEL_FALLBACK"]],
+    ["NVFP4 in vLLM on Blackwell", on(blackwell, "nvfp4", vllm), []],
+    ["MXFP4 in vLLM on Turing", on(t4, "mxfp4", vllm), ["KERNEL_MISSING"]],
+    ["INT8 in vLLM on Blackwell", on(rtx50, "ct-w8a8", vllm), ["KERNEL_MISSING"]],
+    ["an FP8 cache in vLLM on Ampere", on(a100, "awq-int4", vllm, { cacheTypeK: "fp8" }), ["KERNEL_FALLBACK"]],
+    ["NVFP4 in TensorRT-LLM on Hopper", on(hopper, "nvfp4", tensorrtLlm), ["KERNEL_MISSING"]],
+    ["FP8 by tile in TensorRT-LLM on Ada", on(ada, "fp8", tensorrtLlm), ["KERNEL_MISSING"]],
+    ["FP8 by tensor in TensorRT-LLM on Ada", on(ada, "fp8-tensor", tensorrtLlm), []],
+    ["AWQ in TensorRT-LLM on Turing", on(t4, "awq-int4", tensorrtLlm), ["KERNEL_MISSING"]],
+    ["AWQ in SGLang on Volta", on(v100, "awq-int4", sglang), ["KERNEL_MISSING"]],
+    ["FP8 in Transformers on Ampere", on(a100, "fp8", transformers), ["KERNEL_MISSING"]],
+    ["Q4_K_M in llama.cpp on Pascal", on("nvidia-p40-24gb", "q4_k_m", { llamaCpp: {} }), []],
+  ])("warn of what is missing or made for something else: %s", async (_, input, expected) => {
+    const { estimate: memory } = await estimate(input, "warnings { code message }");
+    const warnings = memory.warnings.filter(({ code }: { code: string }) => code.startsWith("KERNEL"));
+    expect(warnings.map(({ code }: { code: string }) => code)).toEqual(expected);
+    for (const { message } of warnings) expect(message).toMatch(/has no kernels .* on .*: .*\.$/);
+  });
+});
+
 describe("what else takes memory", () => {
   const asked = { model: { slug: "llama-3.1-8b" }, quant: "q4_k_m", context: 8192 };
   const fields = "total { bytes } extras { kind size { bytes } host { bytes } } devices { extras { bytes } }";

@@ -5,6 +5,7 @@ import { EstimateError } from "../../estimator/estimate-error.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import { isLoadable } from "../../estimator/runtimes/loadable-formats.js";
 import { headroomOf } from "./hardware-fits.js";
+import { missingKernel } from "./kernels.js";
 import type { ResolvedRequest } from "./request.js";
 import { storageOfFormat } from "./storage.js";
 import type { BestQuantFormatModel, EstimateModel } from "./types.js";
@@ -38,6 +39,7 @@ export function findBestFormat(
   if (estimate.fits === null || runtime === undefined) return null;
   for (const quantFormat of loadableFormats(catalogue, runtime, request.runtime.kind)) {
     const { scheme, file } = storageOfFormat(quantFormat, model, catalogue);
+    if (gpus.some((gpu) => missingKernel(gpu, { ...request, scheme }, runtime) !== null)) continue;
     const found = unlessRefused(() =>
       estimateResolved({ request: { ...request, scheme }, model, gpus, system, runtime, file }),
     );

@@ -1,5 +1,13 @@
 import type { Catalogue } from "../../data/catalogue.js";
-import type { GpuRow, MeasurementRow, ModelFileRow, ModelRow, ScenarioRow, SystemRow } from "../../data/rows.js";
+import type {
+  GpuRow,
+  MeasurementRow,
+  ModelFileRow,
+  ModelRow,
+  RuntimeRow,
+  ScenarioRow,
+  SystemRow,
+} from "../../data/rows.js";
 import { BadUserInputError } from "../../errors.js";
 import { estimate as estimateMemory } from "../../estimator/estimate.js";
 import type { EstimateRequest, MemoryEstimate } from "../../estimator/estimate.types.js";
@@ -14,6 +22,7 @@ import { findBestFormat } from "./best-format.js";
 import { describeDeviceMemory, describePlan } from "./hardware-fits.js";
 import { createHardwareSearch } from "./hardware-search.js";
 import { inputPathOf } from "./input-path.js";
+import { kernelWarnings } from "./kernels.js";
 import { type ResolvedRequest, resolveRequest } from "./request.js";
 import type { ArgumentPath, EstimateInput, EstimateModel, EstimationService } from "./types.js";
 
@@ -38,7 +47,7 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
     const { request, runtime } = resolved;
     const memory = estimateMemory(request);
     const interval = () => evidence.intervalOf(memory.total, runtime, classifyAttention(request.architecture));
-    return describeEstimate({ ...resolved, runtime: runtime.slug }, memory, interval, catalogue.version);
+    return describeEstimate(resolved, memory, interval, catalogue.version);
   }
 
   return {
@@ -63,7 +72,7 @@ export function createEstimationService(catalogue: Catalogue, evidence: Evidence
           model: findRow(catalogue.models, measurement.modelId),
           gpus,
           system: null,
-          runtime: runtime.slug,
+          runtime,
           file: null,
           except: measurement,
         },
@@ -107,8 +116,7 @@ interface EstimatedRun {
   gpus: readonly GpuRow[];
   /** The system that was named as hardware. */
   system: SystemRow | null;
-  /** Slug of the runtime's row. */
-  runtime: string;
+  runtime: RuntimeRow;
   file: ModelFileRow | null;
   /** The measurement it is the estimate of. */
   except?: MeasurementRow;
@@ -122,12 +130,13 @@ function describeEstimate(
   catalogVersion: number,
 ): EstimateModel {
   const { request, model, gpus, system, runtime, file, except } = run;
+  const { slug } = runtime;
   return {
     request,
     model,
     gpus,
-    runtime,
-    speedRun: { memory, gpus, runtime, ...(except && { except }) },
+    runtime: slug,
+    speedRun: { memory, gpus, runtime: slug, ...(except && { except }) },
     system,
     total: memory.total,
     weights: {
@@ -173,7 +182,9 @@ function describeEstimate(
     get steps() {
       return memory.steps;
     },
-    warnings: memory.warnings,
+    get warnings() {
+      return [...memory.warnings, ...kernelWarnings(gpus, request, runtime)];
+    },
     catalogVersion,
   };
 }

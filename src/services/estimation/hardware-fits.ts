@@ -1,13 +1,17 @@
 import type { GpuRow } from "../../data/rows.js";
 import { GIB } from "../../estimator/byte-units.js";
-import type { DeviceMemory, MemoryEstimate } from "../../estimator/estimate.types.js";
+import type { DeviceMemory, EstimateWarning, MemoryEstimate } from "../../estimator/estimate.types.js";
 import { offloadOf } from "../../estimator/fit/offload.js";
 import { freeBytes } from "../../estimator/runtimes/request-checks.js";
 import type { HardwareSet } from "./hardware-selection.js";
 import type { DeviceEstimateModel, HardwareFitModel, ParallelPlanModel } from "./types.js";
 
 /** A set that holds an estimate, in the words of the API; what takes work is done when it is read. */
-export function describeFit(set: HardwareSet, memory: MemoryEstimate): HardwareFitModel {
+export function describeFit(
+  set: HardwareSet,
+  memory: MemoryEstimate,
+  moreWarnings: () => readonly EstimateWarning[],
+): HardwareFitModel {
   const { gpu } = set;
   return {
     ...set,
@@ -32,6 +36,9 @@ export function describeFit(set: HardwareSet, memory: MemoryEstimate): HardwareF
     },
     get maxSequences() {
       return memory.maxSequences ?? 0;
+    },
+    get warnings() {
+      return [...memory.warnings, ...moreWarnings()];
     },
   };
 }

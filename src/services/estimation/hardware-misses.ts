@@ -19,9 +19,11 @@ export type Obstacle =
         | "NOT_NEEDED"
         | "NOTHING_TO_MOVE";
     }
-  | { kind: "FILTER"; field: string };
+  | { kind: "FILTER"; field: string }
+  /** The engine has no kernels for `what` on the card; `note` says what it takes. */
+  | { kind: "KERNEL"; what: string; note: string };
 
-const OBSTACLES: Readonly<Record<Exclude<Obstacle["kind"], "FILTER">, string>> = {
+const OBSTACLES: Readonly<Record<Exclude<Obstacle["kind"], "FILTER" | "KERNEL">, string>> = {
   TOO_SMALL: "too small",
   NO_SPLIT: "refused by the engine, which takes no split over so many devices",
   NO_CAPACITY: "of unknown usable memory",
@@ -61,6 +63,7 @@ export function explainNothing(
 }
 
 function wordsOf(obstacle: Obstacle): string {
+  if (obstacle.kind === "KERNEL") return `without kernels for ${obstacle.what} (${obstacle.note})`;
   if (obstacle.kind === "FILTER") return `left out by \`${obstacle.field}\``;
   const words = OBSTACLES[obstacle.kind];
   return obstacle.kind === "TOO_SMALL" && obstacle.within !== undefined

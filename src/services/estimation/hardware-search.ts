@@ -10,6 +10,8 @@ import { describeFit, headroomOf } from "./hardware-fits.js";
 import { describeMiss, explainNothing, type Obstacle, rankMisses } from "./hardware-misses.js";
 import { ALL_HARDWARE, type HardwareFindings, type HardwareSelection, type HardwareSet } from "./hardware-selection.js";
 import { ACROSS_MACHINES, type Candidate, hostMemoryOf, linksOf, listCandidates, listSets } from "./hardware-sets.js";
+import { kernelWarnings, missingKernel } from "./kernels.js";
+import { requireRuntime } from "./runtimes.js";
 import type { EstimateModel, HardwareFitModel } from "./types.js";
 
 /** Searches of one catalogue version's hardware. */
@@ -98,10 +100,10 @@ interface SetSearch {
 function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSearch {
   const request = withoutSplit(estimate.request);
   const runtime = request.runtime.kind;
-  const row = catalogue.runtimes.bySlug.get(estimate.runtime);
-  if (!row) throw new Error(`the catalogue has no runtime "${estimate.runtime}"`);
+  const row = requireRuntime(estimate.runtime, catalogue);
   const setsByKind = new Map<PlanKind, EqualSets>();
   const deviceOf = onceFor((gpu: GpuRow): Device => describeDevice(gpu, row));
+  const kernelOf = onceFor((gpu: GpuRow) => missingKernel(gpu, request, row));
   const laidOut = new Map<string, MemoryEstimate | null>();
   let weights: number | undefined;
 
@@ -171,7 +173,7 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
     if ((memory.spareBytes ?? -1) < 0) return { kind: "TOO_SMALL" };
     if (minHeadroom > 0 && headroomOf(memory) < minHeadroom) return { kind: "TOO_SMALL" };
     if ((memory.spareHostBytes ?? 0) < 0) return { kind: "HOST_MEMORY" };
-    const fit = describeFit(set, memory);
+    const fit = describeFit(set, memory, () => kernelWarnings([set.gpu], memory.request, row));
     const refused = selection.fits.find(({ test }) => !test(fit));
     return refused === undefined ? fit : { kind: "FILTER", field: refused.field };
   }
@@ -183,6 +185,8 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
       if (!runsOn(runtime, candidate.gpu)) return { ...outcome, obstacle: { kind: "ENGINE" } };
       if (kind !== "AS_ASKED" && !canOffload(request, kind))
         return { ...outcome, obstacle: { kind: "NOTHING_TO_MOVE" } };
+      const lacking = kernelOf(candidate.gpu);
+      if (lacking !== null) return { ...outcome, obstacle: { kind: "KERNEL", what: lacking.what, note: lacking.note } };
       if (deviceOf(candidate.gpu).capacityBytes === null) return { ...outcome, obstacle: { kind: "NO_CAPACITY" } };
       const sets = listSets(candidate, runtime);
       for (const set of isOneCardEnough(candidate, kind, selection) ? sets.slice(0, 1) : sets) {

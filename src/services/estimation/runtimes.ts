@@ -4,11 +4,13 @@ import { BadUserInputError } from "../../errors.js";
 import type { RuntimeRequest } from "../../estimator/estimate.types.js";
 import { EstimateError } from "../../estimator/estimate-error.js";
 import { readExllamaConstants } from "../../estimator/runtimes/exllama/read-exllama-constants.js";
+import { readKernelRules } from "../../estimator/runtimes/kernels.js";
 import { readMlxConstants } from "../../estimator/runtimes/mlx/read-mlx-constants.js";
 import { readSglangConstants } from "../../estimator/runtimes/sglang/read-sglang-constants.js";
 import { readTensorrtLlmConstants } from "../../estimator/runtimes/tensorrt-llm/read-tensorrt-llm-constants.js";
 import { readTransformersConstants } from "../../estimator/runtimes/transformers/read-transformers-constants.js";
 import { readVllmConstants } from "../../estimator/runtimes/vllm/read-vllm-constants.js";
+import { readSpeedConstants } from "../../estimator/speed/read-speed-constants.js";
 import type { ArgumentPath, LlamaCppInput, RuntimeInput, VersionedInput } from "./types.js";
 
 /** llama.cpp's own defaults (common/common.h), the same as the defaults in the schema. */
@@ -81,7 +83,10 @@ const constantReaders: Partial<Record<Engine, (constants: RuntimeRow["constants"
 export function explainUnusable(slug: string, constants: RuntimeRow["constants"]): string | null {
   const engine = (Object.keys(SLUGS) as Engine[]).find((key) => SLUGS[key] === slug);
   try {
-    if (engine !== undefined) constantReaders[engine]?.(constants);
+    if (engine === undefined) return null;
+    constantReaders[engine]?.(constants);
+    readSpeedConstants(slug, constants);
+    readKernelRules(slug, constants);
     return null;
   } catch (error) {
     if (error instanceof EstimateError) return error.message;
@@ -117,10 +122,16 @@ function versioned<Input extends VersionedInput, Constants>(
   read: (constants: RuntimeRow["constants"], version?: string) => Constants,
 ): { settings: Settings<Omit<Input, "version">>; constants: Constants } {
   const { version, ...settings } = input ?? ({} as Input);
+  const isOwn = typeof version !== "string" || version === row.constants.version;
   return {
     settings: withoutNulls(settings),
-    constants: typeof version === "string" ? read(row.constants, version) : constantsOf(row, read),
+    constants: isOwn ? constantsOf(row, read) : read(row.constants, version),
   };
+}
+
+/** Whether a request is for the newest version that the row describes, or for an engine whose versions do not differ. */
+export function isOwnVersion(request: RuntimeRequest, row: RuntimeRow): boolean {
+  return !("constants" in request) || ownConstants.get(row) === request.constants;
 }
 
 const ownConstants = new WeakMap<RuntimeRow, unknown>();
@@ -154,7 +165,8 @@ function requireOverhead(overhead: number, path: ArgumentPath): number {
   );
 }
 
-function requireRuntime(slug: string, catalogue: Catalogue): RuntimeRow {
+/** The row of an engine that estimates are made for: it is always there. */
+export function requireRuntime(slug: string, catalogue: Catalogue): RuntimeRow {
   const runtime = catalogue.runtimes.bySlug.get(slug);
   if (!runtime) throw new Error(`the catalogue has no runtime "${slug}"`);
   return runtime;

@@ -247,6 +247,7 @@ export interface HardwareFitModel extends HardwareSet {
   readonly headroom: number;
   readonly maxContext: number;
   readonly maxSequences: number;
+  readonly warnings: readonly EstimateWarning[];
 }
 
 /** The format in which a model fits best; `headroom` is bytes on the fullest device. */

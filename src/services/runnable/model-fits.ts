@@ -13,6 +13,7 @@ import { isRefusal, type Refusal, unlessRefused } from "../estimation/best-forma
 import type { Hardware } from "../estimation/devices.js";
 import { headroomOf } from "../estimation/hardware-fits.js";
 import { linksOf } from "../estimation/hardware-sets.js";
+import { requireKernels } from "../estimation/kernels.js";
 import type { ExtrasOf, ResolvedRequest, ResolvedSettings } from "../estimation/request.js";
 import type { SpeedRun } from "../estimation/speed.js";
 import { storageOfFormat } from "../estimation/storage.js";
@@ -50,8 +51,8 @@ export interface ModelFits {
   candidates: readonly Candidate[];
   /** Formats that are too large. */
   tooLarge: readonly QuantFormatRow[];
-  /** Why the runtime refuses one of the others; null where it refuses none. */
-  refusal: Refusal | null;
+  /** The others, and why the runtime refuses each. */
+  refusals: ReadonlyMap<QuantFormatRow, Refusal>;
 }
 
 /** Most models, at one context each, whose fits are kept with one setup: a catalogue several times over. */
@@ -145,22 +146,28 @@ export function createSetupFits(setup: Setup, catalogue: Catalogue): SetupFits {
     });
   }
 
+  function kernelRun(model: ModelRow, format: QuantFormatRow) {
+    const { scheme } = storageOfFormat(format, model, catalogue);
+    return { ...setup.settings, architecture: sharedArchitecture(model, catalogue), scheme };
+  }
+
   function compute(model: ModelRow, context: number): ModelFits {
     const fits = formatFitsOf(model, context);
     const candidates: Candidate[] = [];
     const tooLarge: QuantFormatRow[] = [];
-    let refusal: Refusal | null = null;
+    const refusals = new Map<QuantFormatRow, Refusal>();
     for (const format of setup.formats) {
       try {
+        requireKernels(setup.hardware.gpus, kernelRun(model, format), setup.runtime);
         const candidate = tryFormat(fits, model, format, context);
         if (candidate === null || candidate.shortBy > 0) tooLarge.push(format);
         else candidates.push(candidate);
       } catch (error) {
         if (!isRefusal(error)) throw error;
-        refusal ??= error;
+        refusals.set(format, error);
       }
     }
-    return { candidates, tooLarge, refusal };
+    return { candidates, tooLarge, refusals };
   }
 
   return {

@@ -208,15 +208,17 @@ async function collect(
   let inapplicable: Findings["inapplicable"] = null;
   await inTurns(obstacleOf(fits.setup) === null && formats.size > 0 ? contexts : [], ({ model, context }) => {
     const ofModel = fits.of(model, context);
-    refusal ??= ofModel.refusal;
-    if (isInapplicable(ofModel.refusal)) {
+    const refused = [...ofModel.refusals].find(([format]) => formats.has(format))?.[1];
+    refusal ??= refused ?? null;
+    if (isInapplicable(refused)) {
       inapplicable = {
         models: (inapplicable?.models ?? 0) + 1,
-        message: inapplicable?.message ?? ofModel.refusal.message,
+        message: inapplicable?.message ?? refused.message,
       };
     }
-    isRefused &&= ofModel.candidates.length + ofModel.tooLarge.length === 0;
     const candidates = ofModel.candidates.filter(({ quantFormat }) => formats.has(quantFormat));
+    const large = ofModel.tooLarge.filter((format) => formats.has(format));
+    isRefused &&= candidates.length + large.length === 0;
     for (const candidate of candidates) {
       if (!isRoomy(candidate, filter, fits)) {
         tooTight += 1;
@@ -225,9 +227,7 @@ async function collect(
       rows.push(candidate);
       if (filter.bestFormatOnly) break;
     }
-    if (candidates.length === 0) {
-      tooLarge.push({ model, context, formats: ofModel.tooLarge.filter((format) => formats.has(format)) });
-    }
+    if (candidates.length === 0) tooLarge.push({ model, context, formats: large });
   });
   let misses: readonly RunnableRow[] | undefined;
   return {
@@ -249,7 +249,7 @@ async function collect(
 }
 
 /** Whether a model is left out whatever its format, since it cannot have what is to stand beside it. */
-function isInapplicable(refusal: Refusal | null): refusal is EstimateError {
+function isInapplicable(refusal: Refusal | undefined): refusal is EstimateError {
   return refusal instanceof EstimateError && refusal.code === "EXTRA_NOT_APPLICABLE";
 }
 
