@@ -46,6 +46,7 @@ const values = {
     "CostEstimate",
     "UserError",
     "RowDiff",
+    "CatalogImportCounts",
     "FieldChange",
     "ChangeActor",
     "ImportFindings",

@@ -5,6 +5,11 @@ import type { Architecture } from "../src/estimator/architecture/architecture.js
 import type { QuantScheme } from "../src/estimator/quantization/scheme.js";
 import { storeTensors } from "../src/estimator/quantization/store-tensors.js";
 import { countParameters } from "../src/estimator/tensors/count-parameters.js";
+import { readCatalogueFiles } from "../src/services/catalogue-files/catalogue-folder.js";
+import { toFolder } from "../src/services/catalogue-files/export-catalogue.js";
+import { normalizeFiles } from "../src/services/catalogue-files/normalize-files.js";
+import { parseDocument } from "../src/services/catalogue-files/parse-sections.js";
+import { SEED_FOLDER } from "../src/services/seeding/read-seed.js";
 
 interface ModelRow {
   slug: string;
@@ -133,6 +138,18 @@ describe("gpus", () => {
     ["apple-m5-max-128gb", 110_100],
   ])("%s lets a process have %i MiB", (slug, mib) => {
     expect(gpus.find((gpu) => gpu.slug === slug)?.memoryUsableMib).toBe(mib);
+  });
+});
+
+describe("files", () => {
+  it("are as an export writes them: `npm run catalog -- format seed` makes them so", async () => {
+    const sections = await readCatalogueFiles(SEED_FOLDER);
+    const files = toFolder(parseDocument(normalizeFiles(sections), "seed", []));
+    for (const [name, text] of files) {
+      const isSame = readFileSync(new URL(name, import.meta.url), "utf8") === text;
+      expect(`${name}: ${isSame}`).toBe(`${name}: true`);
+    }
+    expect(files.size).toBe(9);
   });
 });
 

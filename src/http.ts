@@ -2,7 +2,9 @@ import { createHash, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { HeaderMap, type HTTPGraphQLResponse } from "@apollo/server";
+import { GraphQLError } from "graphql";
 import { createContext } from "./context.js";
+import type { Catalogue } from "./data/catalogue.js";
 import type { CatalogueSource } from "./data/snapshot.js";
 import { maskError } from "./errors.js";
 import { type ClientAddress, createClientAddress } from "./http/client-address.js";
@@ -15,6 +17,7 @@ import { CATALOG_VERSION_HEADER } from "./plugins/catalog-version.js";
 import { REQUEST_ID_HEADER } from "./plugins/request-id.js";
 import type { Api } from "./server.js";
 import type { Backend } from "./services/backend.js";
+import { exportedCatalogue } from "./services/catalogue-files/exported-catalogue.js";
 
 /** Milliseconds for a whole request to arrive: a few MB over a slow line, but not one byte a minute. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -84,6 +87,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   [API_PATH]: answerApi,
   "/healthz": ({ response }) => sendJson(response, 200, { status: "ok" }),
   "/readyz": answerReadiness,
+  "/catalog.json": sendCatalogue,
 };
 
 /** Builds the HTTP server, not listening yet. The API must be started. */
@@ -222,6 +226,33 @@ function matches(ifNoneMatch: string | undefined, etag: string): boolean {
 function answerReadiness({ response, catalogue, isDraining }: Exchange): void {
   if (isDraining()) sendJson(response, 503, { status: "stopping" });
   else sendJson(response, 200, { status: "ready", catalogVersion: catalogue.current().version });
+}
+
+/** The catalogue as a file, for backups and forks; caches ask whether it is still the same. */
+async function sendCatalogue(exchange: Exchange): Promise<void> {
+  const catalogue = await readCatalogue(exchange);
+  if (catalogue instanceof GraphQLError) return sendGraphQLError(exchange.response, catalogue);
+  exchange.response.setHeader(CATALOG_VERSION_HEADER, String(catalogue.version));
+  const { content, gzipped, etag } = await exportedCatalogue(catalogue);
+  const contentType = "application/json; charset=utf-8";
+  sendFile(exchange, { contentType, content, etag, gzipped: () => gzipped }, "public, max-age=0, must-revalidate");
+}
+
+/** The catalogue at the version that is asked for at least. */
+async function readCatalogue(exchange: Exchange): Promise<Catalogue | GraphQLError> {
+  try {
+    const minimum = readMinimumVersion(exchange, undefined);
+    if (minimum !== null) await awaitVersion(exchange.catalogue, minimum);
+    return exchange.catalogue.current();
+  } catch (error) {
+    if (error instanceof GraphQLError) return error;
+    throw error;
+  }
+}
+
+function sendGraphQLError(response: ServerResponse, { message, extensions }: GraphQLError): void {
+  const { code, http, ...details } = extensions as { code: string; http: { status: number } };
+  sendError(response, http.status, code, message, details);
 }
 
 /** How often a browser asks again for a playground that is still being built. */

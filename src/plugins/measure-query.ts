@@ -47,6 +47,8 @@ const fieldCosts: Readonly<Record<string, number>> = {
   "Measurement.error": 10,
   // Every measurement of memory, compared once per version of the catalogue.
   "Query.accuracy": 500,
+  // All rows, some megabytes.
+  "Query.catalogExport": 1_000,
   // The history is in the database only.
   "Query.catalogChanges": 10,
   "Estimate.accuracy": 2,

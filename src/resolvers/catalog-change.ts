@@ -39,7 +39,8 @@ export function readChangeFilter({ entity, ...filter }: CatalogChangeFilter): Ch
   return { ...filter, type: entity?.map(typeOfEntity) };
 }
 
-function typeOfEntity(name: (typeof entityNames)[NodeType]): NodeType {
+/** The schema's type of an entity. */
+export function typeOfEntity(name: (typeof entityNames)[NodeType]): NodeType {
   const type = (Object.keys(entityNames) as NodeType[]).find((candidate) => entityNames[candidate] === name);
   if (type === undefined) throw new Error(`no type ${name}`);
   return type;

@@ -1,5 +1,6 @@
 import type { Context } from "../context.js";
 import { decodeChangeId, encodeGlobalId, type NodeType } from "../services/catalogue/global-ids.js";
+import { importDocument } from "../services/catalogue-files/import-catalogue.js";
 import type { EditOptions, EditOutcome } from "../services/editing/editing.js";
 import { EDIT_FORMS, type EditForm } from "../services/editing/forms.js";
 import {
@@ -13,6 +14,7 @@ import {
 } from "../services/editing/plan.js";
 import type { ApiInput } from "../services/editing/read-input.js";
 import { planRevert } from "../services/editing/revert.js";
+import { toImportPayload } from "./catalog-files.js";
 import { toImportFindings } from "./import-findings.js";
 import type { MutationResolvers } from "./types.generated.js";
 
@@ -94,6 +96,17 @@ const ownMutations = {
     const modelFiles =
       outcome.problems.length > 0 ? [] : (found?.files.flatMap(({ modelFile }) => modelFile ?? []) ?? []);
     return { model: (outcome.rows[0] as never) ?? null, modelFiles, found, ...common(outcome) };
+  },
+  async importCatalog(_, { catalog, prune, expectedCatalogVersion, ...args }, context) {
+    const options = {
+      ...(await optionsOf(args, context)),
+      prune,
+      expectedCatalogVersion: expectedCatalogVersion ?? null,
+    };
+    const target = { editing: context.backend.editing, catalogue: context.catalogue };
+    const outcome = await importDocument(catalog, target, options);
+    context.show(outcome.catalogue);
+    return toImportPayload(outcome);
   },
   async createApiToken(_, { input }, { backend, viewer }) {
     const { text, token, problems } = await backend.access.createToken(input, await viewer());

@@ -14,6 +14,7 @@ import { compare } from "../services/comparison/compare.js";
 import { estimateEach } from "../services/estimation/outcomes.js";
 import { findAccuracy } from "../services/evidence/find-accuracy.js";
 import { readChangeFilter } from "./catalog-change.js";
+import { exportSections } from "./catalog-files.js";
 import type { QueryResolvers } from "./types.generated.js";
 
 export const Query: QueryResolvers = {
@@ -48,6 +49,7 @@ export const Query: QueryResolvers = {
   nodes: (_, { ids }, { catalogue, backend }) => findNodes(catalogue, backend.audit, ids),
   catalogChanges: (_, { filter, ...page }, { backend }) => backend.audit.list(readChangeFilter(filter ?? {}), page),
   apiTokens: async (_, args, { backend }) => listTokens(await backend.access.listTokens(), args),
+  catalogExport: (_, { entities }, { catalogue }) => exportSections(catalogue, entities ?? null),
   viewer: (_, __, context) => context.viewer(),
   catalogVersion: (_, __, { catalogue }) => catalogue.version,
 };

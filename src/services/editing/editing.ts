@@ -1,23 +1,15 @@
 import { setTimeout } from "node:timers/promises";
-import { amendCatalogue, type Catalogue, type TableAmendment, type TableName } from "../../data/catalogue.js";
-import { bumpCatalogVersion, lockCatalogue } from "../../data/catalogue-version.js";
+import type { Catalogue } from "../../data/catalogue.js";
+import { lockCatalogue } from "../../data/catalogue-version.js";
 import type { Database } from "../../data/database.js";
 import { describeFailure } from "../../data/database-failure.js";
 import { loadLockedCatalogue } from "../../data/load-catalogue.js";
 import type { Prisma } from "../../data/prisma/client.js";
 import type { CatalogueSource } from "../../data/snapshot.js";
-import {
-  type ChangeRecord,
-  deleteRows,
-  RowChangedError,
-  type RowColumns,
-  readRows,
-  writeChanges,
-  writeRows,
-} from "../../data/write-rows.js";
+import { RowChangedError } from "../../data/write-rows.js";
 import { ApiError } from "../../errors.js";
-import type { Viewer } from "../access/viewer.js";
 import type { ChangeModel } from "../audit/changes.js";
+import { type Authorship, applyChanges, previewCatalogue } from "./apply-changes.js";
 import { checkConsequences } from "./check-consequences.js";
 import { type FieldChange, listFieldChanges } from "./differences.js";
 import type { EditForm } from "./forms.js";
@@ -33,14 +25,9 @@ import {
 import type { UserError } from "./user-error.js";
 
 /** Who edits, why, and whether it is only a rehearsal. */
-export interface EditOptions {
-  actor: Viewer;
-  requestId: string;
-  comment?: string | null | undefined;
+export interface EditOptions extends Authorship {
   /** Everything but the writing. */
   dryRun: boolean;
-  /** The change that this edit takes back. */
-  revertedChangeId?: number;
 }
 
 /** What an edit did, or would do, to one row. */
@@ -178,11 +165,6 @@ async function prepare(base: Catalogue, planner: Planner, options: EditOptions):
   return { base, plan: { ...plan, problems }, catalogue: problems.length === 0 ? catalogue : base };
 }
 
-/** A catalogue as planned changes would leave it. */
-export function previewCatalogue(base: Catalogue, changes: readonly PlannedChange[]): Catalogue {
-  return amendCatalogue(base, base.version, amendmentsOf(changes, provisionalRow));
-}
-
 function checkComment(comment: string | null | undefined): UserError[] {
   if (comment == null) return [];
   const field = ["comment"];
@@ -193,39 +175,6 @@ function checkComment(comment: string | null | undefined): UserError[] {
     return [{ code: "INVALID", field, message: "comment must not have the character NUL in it." }];
   }
   return [];
-}
-
-/** The row that a change would leave. */
-function provisionalRow({ before, after }: PlannedChange): EditableRow {
-  const now = new Date();
-  const archivedAt = after?.archivedAt;
-  return Object.freeze({
-    ...after,
-    createdAt: before?.createdAt ?? now,
-    updatedAt: now,
-    archivedAt: typeof archivedAt === "string" ? new Date(archivedAt) : null,
-  }) as unknown as EditableRow;
-}
-
-function amendmentsOf(
-  changes: readonly PlannedChange[],
-  rowOf: (change: PlannedChange) => EditableRow,
-): Map<TableName, TableAmendment> {
-  return new Map(
-    [...groupByForm(changes)].map(([form, ofForm]) => [
-      form.rules.entity,
-      {
-        rows: ofForm.filter(({ after }) => after !== null).map(rowOf),
-        removedIds: ofForm.flatMap(({ before, after }) => (after === null && before !== null ? [before.id] : [])),
-      },
-    ]),
-  );
-}
-
-function groupByForm(changes: readonly PlannedChange[]): Map<EditForm, PlannedChange[]> {
-  const groups = new Map<EditForm, PlannedChange[]>();
-  for (const change of changes) groups.set(change.form, [...(groups.get(change.form) ?? []), change]);
-  return groups;
 }
 
 interface Writing {
@@ -249,69 +198,19 @@ async function write(tx: Prisma.TransactionClient, writing: Writing): Promise<Ed
     if (prepared.plan.problems.length > 0 || prepared.plan.changes.length === 0) throw new Refused(prepared);
   }
   const { base, plan } = prepared;
-  const stored = new Map<string, EditableRow>();
-  for (const [{ rules }, changes] of groupByForm(plan.changes)) {
-    const gone = changes.flatMap(({ before, after }) => (after === null && before !== null ? [before] : []));
-    const columns = changes.flatMap(({ after }) => after ?? []);
-    await deleteRows(tx, rules.table, gone);
-    await writeRows(tx, rules.table, columns);
-    const rows = await readRows(
-      tx,
-      rules.entity,
-      columns.map(({ id }) => id),
-    );
-    for (const row of rows) stored.set(row.id, row as EditableRow);
-  }
-  const rowOf = (change: PlannedChange): EditableRow => {
-    const row = stored.get(change.after?.id ?? "");
-    if (row === undefined) throw new Error("a row that was written cannot be read");
-    return row;
-  };
-  const catalogue = amendCatalogue(base, await bumpCatalogVersion(tx), amendmentsOf(plan.changes, rowOf));
-  const records = plan.changes.map((change) => recordOf(change, rowOf, catalogue.version, options));
-  const marks = await writeChanges(tx, records);
-  const changes = records.map((record, index) => ({ ...record, ...marks[index] }) as ChangeModel);
+  const { catalogue, changes } = await applyChanges(tx, base, plan.changes, options);
   progress.isCommitting = true;
   return describe({ base, plan, catalogue }, changes);
-}
-
-function recordOf(
-  change: PlannedChange,
-  rowOf: (change: PlannedChange) => EditableRow,
-  catalogVersion: number,
-  { actor, requestId, comment, revertedChangeId }: EditOptions,
-): ChangeRecord {
-  const before = change.before === null ? null : columnsOf(change.before);
-  const after = change.after === null ? null : columnsOf(rowOf(change));
-  const last = (after ?? before) as RowColumns;
-  return {
-    catalogVersion,
-    entity: change.form.type,
-    rowId: last.id,
-    slug: String(last.slug),
-    rowVersion: last.version,
-    operation: change.operation,
-    fields: change.fields,
-    before,
-    after,
-    actorName: actor.name,
-    actorRole: actor.role,
-    actorTokenId: actor.tokenId,
-    requestId,
-    comment: comment ?? null,
-    revertedChangeId: revertedChangeId ?? null,
-  };
 }
 
 /** The outcome as clients see it. */
 function describe({ base, plan, catalogue }: Prepared, changes?: readonly ChangeModel[]): EditOutcome {
   const { form, problems } = plan;
   const shown = problems.length === 0 ? plan.rowIds : plan.staleIds;
-  const table = rowsOf(form, catalogue);
   return {
     catalogue,
     problems,
-    rows: shown.flatMap((id) => table.byId.get(id) ?? []),
+    rows: form === null ? [] : shown.flatMap((id) => rowsOf(form, catalogue).byId.get(id) ?? []),
     diffs:
       problems.length > 0 ? [] : plan.changes.map((change, index) => diffOf(change, base, catalogue, changes?.[index])),
   };

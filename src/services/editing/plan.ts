@@ -32,7 +32,8 @@ export interface PlannedChange {
 
 /** What an edit does to the catalogue it was planned over, or why it cannot be done. */
 export interface Plan {
-  form: EditForm;
+  /** Whose rows are named; null when the rows of several entities are edited and none is named. */
+  form: EditForm | null;
   /** Ids of the rows that were named, in the order of the arguments. */
   rowIds: readonly string[];
   /** Ids of rows that somebody else has changed in the meantime. */
@@ -48,8 +49,8 @@ export type Planner = (catalogue: Catalogue) => Plan;
 /** Rows of one bulk edit. */
 export const MAX_BULK_ROWS = 1_000;
 
-/** A plan in the making. */
-interface Draft {
+/** A plan in the making, for the rows of one entity. */
+export interface Draft {
   form: EditForm;
   catalogue: Catalogue;
   rowIds: string[];
@@ -60,10 +61,15 @@ interface Draft {
 
 function draftPlan(form: EditForm, fill: (draft: Draft) => void): Planner {
   return (catalogue) => {
-    const draft: Draft = { form, catalogue, rowIds: [], staleIds: [], changes: [], problems: [] };
+    const draft = startDraft(form, catalogue);
     fill(draft);
     return draft;
   };
+}
+
+/** A plan without anything in it yet. */
+export function startDraft(form: EditForm, catalogue: Catalogue): Draft {
+  return { form, catalogue, rowIds: [], staleIds: [], changes: [], problems: [] };
 }
 
 /** A new row. */
@@ -145,11 +151,16 @@ export function planRecreate(form: EditForm, row: RowColumns, path: ArgumentPath
   });
 }
 
-/** Fields of a row, by the rules' names, set to given values. */
-export function planReset(form: EditForm, row: EditableRow, values: RowInput, path: ArgumentPath): Planner {
+/** Fields of a row, by the rules' names, and perhaps its archive mark, set to given values. */
+export function planReset(
+  form: EditForm,
+  row: EditableRow,
+  { archivedAt, ...values }: RowInput & { archivedAt?: string | null },
+  path: ArgumentPath,
+): Planner {
   return draftPlan(form, (draft) => {
     const input = { ...toInput(form.rules, row, draft.catalogue), ...values };
-    store(draft, { existing: row, input, path });
+    store(draft, { existing: row, input, path, archivedAt });
   });
 }
 
@@ -220,59 +231,109 @@ interface Store {
   path: ArgumentPath;
   /** How many problems others have; more mean that this row cannot be stored. */
   problemsBefore?: number;
+  /** The row is as the rules returned it. */
+  isChecked?: boolean;
+  /** Archives the row, as of then, or restores it; undefined leaves it as it is. */
+  archivedAt?: string | null | undefined;
   /** What a row that comes back had before. */
-  identity?: { id: string; version: number; archivedAt: unknown; createdAt: unknown };
+  identity?: Identity;
+}
+
+/** What a row is besides its fields. */
+interface Identity {
+  id: string;
+  version: number;
+  archivedAt: unknown;
+  createdAt: unknown;
 }
 
 /** Checks a whole row and plans its columns. */
-function store(draft: Draft, { existing, input, path, identity, ...rest }: Store): void {
+export function store(draft: Draft, { existing, input, path, identity, isChecked, archivedAt, ...rest }: Store): void {
   const { form, catalogue, problems, changes, rowIds } = draft;
   const { problemsBefore = problems.length } = rest;
   const { rules } = form;
-  const checked = checkRow(rules, input);
+  const checked = isChecked ? { ok: true as const, input } : checkRow(rules, input);
   if (!checked.ok) problems.push(...checked.problems.map((problem) => toUserError(form, problem, path)));
   checkReferences(draft, input, path);
   checkSlug(draft, existing, input.slug, [...path, "slug"]);
   if (problems.length > problemsBefore || !checked.ok) return;
 
-  const idOf = (entity: keyof typeof catalogue & string, slug: string) => requireId(catalogue, entity, slug);
-  const columns = toJson(toColumns(rules, checked.input, idOf as Parameters<typeof toColumns>[2]));
   const fields = changedFields(
     existing === null ? null : toInput(rules, existing, catalogue),
     toJson(checked.input) as RowInput,
   );
-  const id = existing?.id ?? identity?.id ?? randomUUID();
-  rowIds.push(id);
-  if (existing !== null && fields.length === 0) return;
-  changes.push({
+  const idOf = (entity: keyof typeof catalogue & string, slug: string) => requireId(catalogue, entity, slug);
+  const change = changeOf({
     form,
-    operation: existing === null ? "CREATE" : "UPDATE",
+    existing,
+    fields,
+    columns: () => toColumns(rules, checked.input, idOf as Parameters<typeof toColumns>[2]),
+    archivedAt,
+    identity: identity ?? { id: existing?.id ?? randomUUID(), version: 1, archivedAt: null, createdAt: null },
+    path,
+  });
+  rowIds.push(existing?.id ?? change?.after?.id ?? "");
+  if (change !== null) changes.push(change);
+}
+
+interface RowState {
+  form: EditForm;
+  existing: EditableRow | null;
+  /** Fields that differ from those of the row that exists, as the rules name them. */
+  fields: readonly string[];
+  /** Asked for when there is a change. */
+  columns: () => Record<string, unknown>;
+  archivedAt: string | null | undefined;
+  /** Of a row that is new. */
+  identity: Identity;
+  path: ArgumentPath;
+}
+
+/** The change that brings a row to a state; null when it is as that says. Archived twice is archived all the same. */
+export function changeOf(state: RowState): PlannedChange | null {
+  const { form, existing, columns, identity, path } = state;
+  const mark = existing === null ? identity.archivedAt : existing.archivedAt;
+  const isMarked = state.archivedAt !== undefined && (state.archivedAt === null) !== (mark === null);
+  const fields = [...state.fields, ...(isMarked ? ["archivedAt"] : [])];
+  if (existing !== null && fields.length === 0) return null;
+  const archivedAt = toJson(isMarked ? state.archivedAt : mark);
+  const isMarkOnly = isMarked && state.fields.length === 0;
+  return {
+    form,
+    operation: existing === null ? "CREATE" : !isMarkOnly ? "UPDATE" : archivedAt === null ? "RESTORE" : "ARCHIVE",
     before: existing,
     after: {
-      id,
-      ...columns,
-      version: existing === null ? (identity?.version ?? 1) : existing.version + 1,
-      archivedAt: toJson(existing?.archivedAt ?? identity?.archivedAt ?? null),
-      createdAt: toJson(existing?.createdAt ?? identity?.createdAt ?? null),
+      id: existing?.id ?? identity.id,
+      ...toJson<Record<string, unknown>>(columns()),
+      version: existing === null ? identity.version : existing.version + 1,
+      archivedAt,
+      createdAt: toJson(existing?.createdAt ?? identity.createdAt),
     },
     fields,
     path,
-  });
+  };
 }
 
-function mark(draft: Draft, existing: EditableRow, operation: "ARCHIVE" | "RESTORE"): void {
-  draft.rowIds.push(existing.id);
-  const archives = operation === "ARCHIVE";
-  if (draft.problems.length > 0 || (existing.archivedAt !== null) === archives) return;
-  const archivedAt = archives ? new Date().toISOString() : null;
-  draft.changes.push({
-    form: draft.form,
-    operation,
-    before: existing,
-    after: { ...columnsOf(existing), version: existing.version + 1, archivedAt },
-    fields: ["archivedAt"],
-    path: ["id"],
+/** Plans the archive mark of a row. */
+export function mark(
+  draft: Draft,
+  existing: EditableRow,
+  operation: "ARCHIVE" | "RESTORE",
+  path: ArgumentPath = ["id"],
+): void {
+  const { form, rowIds, problems, changes } = draft;
+  rowIds.push(existing.id);
+  if (problems.length > 0) return;
+  const change = changeOf({
+    form,
+    existing,
+    fields: [],
+    columns: () => columnsOf(existing),
+    archivedAt: operation === "ARCHIVE" ? new Date().toISOString() : null,
+    identity: existing,
+    path,
   });
+  if (change !== null) changes.push(change);
 }
 
 /** A row taken out of use or back. */
@@ -326,7 +387,7 @@ function checkReferences(draft: Draft, input: RowInput, path: ArgumentPath): voi
       const nearest = suggestSlugs(table, slug);
       problems.push({
         code: "NOT_FOUND",
-        field: [...path, apiFieldOf(form, field), ...(isList ? [String(index)] : []), "slug"],
+        field: [...path, apiFieldOf(form, field), ...(isList ? [String(index)] : []), ...form.referencePath],
         message: `There is no row "${quote(slug)}".${nearest.length > 0 ? ` Nearest: ${nearest.join(", ")}.` : ""}`,
       });
     });
@@ -341,7 +402,8 @@ function checkSlug(draft: Draft, existing: EditableRow | null, slug: unknown, pa
   problems.push({ code: "TAKEN", field: path, message: `slug is that of another ${form.rules.label}${hint}.` });
 }
 
-function toUserError(form: EditForm, { path, message }: RowProblem, inputPath: ArgumentPath): UserError {
+/** What is wrong with a row, as an error of the edit. */
+export function toUserError(form: EditForm, { path, message }: RowProblem, inputPath: ArgumentPath): UserError {
   const [field, ...rest] = path.map(String);
   const apiPath = field === undefined ? [] : [apiFieldOf(form, field), ...rest];
   const subject = apiPath.length === 0 ? "The row" : apiPath.join(".");

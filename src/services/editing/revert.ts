@@ -75,8 +75,10 @@ function touchedSince(form: EditForm, change: ChangeModel, row: EditableRow, cat
 }
 
 function valuesBefore(form: EditForm, change: ChangeModel, catalogue: Catalogue): Record<string, unknown> {
-  const before = toInput(form.rules, change.before ?? {}, catalogue);
-  return Object.fromEntries(change.fields.map((field) => [field, before[field] ?? null]));
+  // An import may change fields and archive the row by one change.
+  const before = { ...toInput(form.rules, change.before ?? {}, catalogue), archivedAt: change.before?.archivedAt };
+  const values = new Map<string, unknown>(Object.entries(before));
+  return Object.fromEntries(change.fields.map((field) => [field, values.get(field) ?? null]));
 }
 
 function conflict(form: EditForm, row: EditableRow | null, message: string): Plan {

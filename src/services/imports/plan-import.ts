@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Catalogue } from "../../data/catalogue.js";
 import type { ModelRow, QuantFormatRow, Source } from "../../data/rows.js";
 import { countParameters, type ParameterCount } from "../../estimator/tensors/count-parameters.js";
-import { previewCatalogue } from "../editing/editing.js";
+import { previewCatalogue } from "../editing/apply-changes.js";
 import { EDIT_FORMS } from "../editing/forms.js";
 import { type Plan, planUpsert, refuse } from "../editing/plan.js";
 import type { ApiInput } from "../editing/read-input.js";

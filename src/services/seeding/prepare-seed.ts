@@ -1,22 +1,18 @@
 import { type Catalogue, createTable } from "../../data/catalogue.js";
 import type { ScenarioRow } from "../../data/rows.js";
-import { checkRow, type RowProblem } from "../catalogue/rules/check-row.js";
+import type { RowProblem } from "../catalogue/rules/check-row.js";
 import { toColumns } from "../catalogue/rules/columns.js";
-import { ENTITIES, type EntityName, type EntityRules } from "../catalogue/rules/entities.js";
+import { ENTITIES, type EntityName } from "../catalogue/rules/entities.js";
 import { suggestSlugs } from "../catalogue/suggestions.js";
-import { SEED_FILES } from "./read-seed.js";
+import { type CheckedSections, checkSections } from "../catalogue-files/check-sections.js";
+import type { FileProblem } from "../catalogue-files/file-problem.js";
+import { parseFiles } from "../catalogue-files/parse-sections.js";
+import { SECTION_FILES } from "../catalogue-files/section-files.js";
 import { seedRowId } from "./row-id.js";
-import { SeedError, type SeedProblem } from "./seed-error.js";
+import { SeedError } from "./seed-error.js";
 
-/** A row that passed its entity's rules. */
-export interface PreparedRow {
-  slug: string;
-  /** Its place in the file. */
-  index: number;
-  input: Readonly<Record<string, unknown>>;
-}
-
-export type PreparedSeed = ReadonlyMap<EntityName, readonly PreparedRow[]>;
+/** Rows that passed the rules of their entities, the seed's or any file's of the catalogue. */
+export type PreparedSeed = CheckedSections;
 
 /** Checks a scenario's settings and templates; they need the whole catalogue, which is built from the seed first. */
 export type ScenarioCheck = (catalogue: Catalogue) => (scenario: ScenarioRow) => readonly RowProblem[];
@@ -26,9 +22,8 @@ export type ScenarioCheck = (catalogue: Catalogue) => (scenario: ScenarioRow) =>
  * Throws SeedError with everything that is wrong.
  */
 export function prepareSeed(texts: ReadonlyMap<EntityName, string>, checkScenario?: ScenarioCheck): PreparedSeed {
-  const problems: SeedProblem[] = [];
-  const seed = new Map<EntityName, PreparedRow[]>();
-  for (const rules of ENTITIES) seed.set(rules.entity, prepareEntity(rules, texts.get(rules.entity), problems));
+  const problems: FileProblem[] = [];
+  const seed = checkSections(parseFiles(texts, problems), problems, (entity) => SECTION_FILES[entity]);
   // A row with a fault of its own is missing from the others' view; its references' owners are told so only once
   // the row itself is right.
   if (problems.length === 0) checkReferences(seed, problems);
@@ -37,49 +32,11 @@ export function prepareSeed(texts: ReadonlyMap<EntityName, string>, checkScenari
   return seed;
 }
 
-function prepareEntity(rules: EntityRules, text: string | undefined, problems: SeedProblem[]): PreparedRow[] {
-  const file = SEED_FILES[rules.entity];
-  const prepared: PreparedRow[] = [];
-  const indexBySlug = new Map<string, number>();
-  parseRows(file, text, problems).forEach((row, index) => {
-    const checked = checkRow(rules, row);
-    if (!checked.ok) {
-      problems.push(...checked.problems.map((problem) => ({ file, row: index, ...slugOf(row), ...problem })));
-      return;
-    }
-    const { slug } = checked.input;
-    const earlier = indexBySlug.get(slug);
-    if (earlier !== undefined) {
-      problems.push({ file, row: index, slug, path: ["slug"], message: `is the slug of row ${earlier + 1} too` });
-    }
-    indexBySlug.set(slug, index);
-    prepared.push({ slug, index, input: checked.input });
-  });
-  return prepared;
-}
-
-function parseRows(file: string, text: string | undefined, problems: SeedProblem[]): unknown[] {
-  if (text === undefined) return [];
-  try {
-    const rows: unknown = JSON.parse(text);
-    if (Array.isArray(rows)) return rows;
-    problems.push({ file, path: [], message: "must be a JSON array of rows" });
-  } catch (error) {
-    problems.push({ file, path: [], message: `is not JSON: ${(error as Error).message}` });
-  }
-  return [];
-}
-
-function slugOf(row: unknown): { slug?: string } {
-  const slug = (row as { slug?: unknown } | null)?.slug;
-  return typeof slug === "string" ? { slug } : {};
-}
-
-function checkReferences(seed: PreparedSeed, problems: SeedProblem[]): void {
+function checkReferences(seed: PreparedSeed, problems: FileProblem[]): void {
   const tables = new Map(
-    [...seed].map(([entity, rows]) => [
+    ENTITIES.map(({ entity }) => [
       entity,
-      createTable(rows.map(({ slug }) => ({ id: slug, slug, archivedAt: null }))),
+      createTable((seed.get(entity) ?? []).map(({ slug }) => ({ id: slug, slug, archivedAt: null }))),
     ]),
   );
   for (const { entity, references } of ENTITIES) {
@@ -93,11 +50,11 @@ function checkReferences(seed: PreparedSeed, problems: SeedProblem[]): void {
           if (wanted === null || table.bySlug.has(wanted)) return;
           const nearest = suggestSlugs(table, wanted).slice(0, 3).join(", ");
           problems.push({
-            file: SEED_FILES[entity],
+            file: SECTION_FILES[entity],
             row: index,
             slug,
             path: isList ? [field, place] : [field],
-            message: `names "${wanted}", which is not in ${SEED_FILES[target]}${nearest ? `; near it are ${nearest}` : ""}`,
+            message: `names "${wanted}", which is not in ${SECTION_FILES[target]}${nearest ? `; near it are ${nearest}` : ""}`,
           });
         });
       }
@@ -105,14 +62,14 @@ function checkReferences(seed: PreparedSeed, problems: SeedProblem[]): void {
   }
 }
 
-function checkScenarios(seed: PreparedSeed, check: ScenarioCheck, problems: SeedProblem[]): void {
+function checkScenarios(seed: PreparedSeed, check: ScenarioCheck, problems: FileProblem[]): void {
   const catalogue = toCatalogue(seed);
   const checkOne = check(catalogue);
   for (const { slug, index } of seed.get("scenarios") ?? []) {
     const scenario = catalogue.scenarios.bySlug.get(slug);
     if (!scenario) continue;
     problems.push(
-      ...checkOne(scenario).map((problem) => ({ file: SEED_FILES.scenarios, row: index, slug, ...problem })),
+      ...checkOne(scenario).map((problem) => ({ file: SECTION_FILES.scenarios, row: index, slug, ...problem })),
     );
   }
 }
@@ -127,7 +84,7 @@ export function toCatalogue(seed: PreparedSeed): Catalogue {
       version: 1,
       createdAt: never,
       updatedAt: never,
-      archivedAt: null,
+      archivedAt: row.archivedAt === null ? null : new Date(row.archivedAt),
     }));
     return [rules.entity, createTable(rows as unknown as { id: string; slug: string }[])];
   });

@@ -4,23 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PROJECT_FOLDER } from "../../project-folder.js";
 import type { EntityName } from "../catalogue/rules/entities.js";
+import { SECTION_FILES } from "../catalogue-files/section-files.js";
 import { SeedError } from "./seed-error.js";
 
 /** The project's seed. */
 export const SEED_FOLDER = join(PROJECT_FOLDER, "seed");
-
-/** The file of each entity, a JSON array of rows. */
-export const SEED_FILES: Readonly<Record<EntityName, string>> = {
-  models: "models.json",
-  modelFiles: "model-files.json",
-  quantFormats: "quant-formats.json",
-  kvCacheTypes: "kv-cache-types.json",
-  gpus: "gpus.json",
-  systems: "systems.json",
-  runtimes: "runtimes.json",
-  scenarios: "scenarios.json",
-  measurements: "measurements.json",
-};
 
 /** Code that stored rows depend on besides the seed itself: what checks them and what computes their columns. */
 const CODE_FOLDERS = ["src/services/catalogue/rules", "src/estimator/architecture", "src/estimator/tensors"];
@@ -40,7 +28,7 @@ export async function readSeedFiles(folder: string): Promise<SeedFiles> {
   const present = new Set(await listFolder(folder));
   const texts = new Map<EntityName, string>();
   const hash = createHash("sha256");
-  for (const [entity, file] of Object.entries(SEED_FILES) as [EntityName, string][]) {
+  for (const [entity, file] of Object.entries(SECTION_FILES) as [EntityName, string][]) {
     if (!present.has(file)) continue;
     const content = await readFile(join(folder, file));
     texts.set(entity, content.toString());

@@ -1,11 +1,16 @@
 import { createHash } from "node:crypto";
+import type { Catalogue } from "../../data/catalogue.js";
 import { bumpCatalogVersion, CATALOGUE_VERSION_ID } from "../../data/catalogue-version.js";
 import type { Database } from "../../data/database.js";
-import type { Prisma } from "../../data/prisma/client.js";
-import { type ChangeRecord, readRows, writeChanges } from "../../data/write-rows.js";
+import { loadLockedCatalogue } from "../../data/load-catalogue.js";
+import type { Prisma, SeedRow } from "../../data/prisma/client.js";
 import { toColumns } from "../catalogue/rules/columns.js";
 import { ENTITIES, type EntityName, type EntityRules, fieldsOf } from "../catalogue/rules/entities.js";
-import { changedFields, columnsOf, type EditableRow } from "../editing/plan.js";
+import type { CheckedFileRow } from "../catalogue-files/check-sections.js";
+import { orderKeys } from "../catalogue-files/format-rows.js";
+import { type Authorship, applyChanges, writeChangedRows } from "../editing/apply-changes.js";
+import { type EditForm, FILE_FORMS } from "../editing/forms.js";
+import { changedFields, changeOf, columnsOf, type EditableRow, type PlannedChange, rowsOf } from "../editing/plan.js";
 import type { PreparedSeed } from "./prepare-seed.js";
 import { seedRowId } from "./row-id.js";
 
@@ -33,23 +38,19 @@ export interface StoredSeed {
 const TRANSACTION_TIMEOUT_MS = 120_000;
 const TRANSACTION_WAIT_MS = 60_000;
 
-interface ExistingRow {
-  id: string;
-  slug: string;
-  version: number;
-}
-
 type Columns = Record<string, unknown>;
 
 /** Who the history says it was. */
-const SEED_ACTOR = "seed";
+const AUTHOR: Authorship = { actor: { name: "seed", role: "ADMIN", tokenId: null }, requestId: "seed" };
 
 /**
  * Stores a checked seed in one transaction, all or nothing, and raises the catalogue's version once if any row
- * changed. Null when another server stored the same seed in the meantime.
+ * changed. Null when another server stored the same seed in the meantime. The first seed is not in the history, as
+ * nothing was before it.
  *
  * Of rows that are there already, one whose seed did not change is left alone, and so is one that people edited
- * since (its version is no longer the one that the seed wrote): their edit outranks a newer seed.
+ * since (its version is no longer the one that the seed wrote): their edit outranks a newer seed. A row that is as
+ * the seed has it belongs to the seed again, whoever made it so.
  */
 export function storeSeed(database: Database, seed: PreparedSeed, seedHash: string): Promise<StoredSeed | null> {
   return database.prisma.$transaction(
@@ -58,143 +59,134 @@ export function storeSeed(database: Database, seed: PreparedSeed, seedHash: stri
       const [current] = await tx.$queryRaw<{ seedHash: string | null }[]>`
         SELECT "seedHash" FROM "CatalogVersion" WHERE "id" = ${CATALOGUE_VERSION_ID} FOR UPDATE`;
       if (current?.seedHash === seedHash) return null;
-      const { stored, changes } = await writeRows(tx, seed);
+      const seeded = new Map((await tx.seedRow.findMany()).map((row) => [row.id, row]));
+      const catalogue = await loadLockedCatalogue(tx);
+      const { stored, changes, marks } = planSeed(seed, catalogue, seeded);
+      await upsertMarks(tx, marks);
       await tx.catalogVersion.update({ where: { id: CATALOGUE_VERSION_ID }, data: { seedHash } });
-      if (stored.inserted + stored.updated === 0) return stored;
-      const catalogVersion = await bumpCatalogVersion(tx);
-      await writeChanges(
-        tx,
-        changes.map((change) => ({ catalogVersion, ...change })),
-      );
+      if (changes.length === 0) return stored;
+      if (seeded.size > 0) {
+        await applyChanges(tx, catalogue, changes, AUTHOR);
+      } else {
+        await writeChangedRows(tx, changes);
+        await bumpCatalogVersion(tx);
+      }
       return stored;
     },
     { timeout: TRANSACTION_TIMEOUT_MS, maxWait: TRANSACTION_WAIT_MS },
   );
 }
 
-/** What is written, and the entries of the history for it; a first seed has none, as nothing was before it. */
-async function writeRows(
-  tx: Prisma.TransactionClient,
-  seed: PreparedSeed,
-): Promise<{ stored: StoredSeed; changes: SeedChange[] }> {
-  const seeded = new Map((await tx.seedRow.findMany()).map((row) => [row.id, row]));
+interface SeedPlan {
+  stored: StoredSeed;
+  changes: readonly PlannedChange[];
+  /** What the seed owns afterwards, as far as that changes. */
+  marks: readonly SeedRow[];
+}
+
+/** What a seed changes of a catalogue, and what it leaves as it is. */
+function planSeed(seed: PreparedSeed, catalogue: Catalogue, seeded: ReadonlyMap<string, SeedRow>): SeedPlan {
   const ids = new Map<string, string>();
   const idOf = (entity: EntityName, slug: string) => ids.get(`${entity}/${slug}`) ?? seedRowId(entity, slug);
   const kept: KeptRow[] = [];
-  const changes: SeedChange[] = [];
+  const changes: PlannedChange[] = [];
+  const marks: SeedRow[] = [];
   const inSeed = new Set<string>();
   /** Rows that somebody removed, and those that cannot be without them. */
   const absent = new Set<string>();
-  let inserted = 0;
-  let updated = 0;
   let unchanged = 0;
 
-  for (const rules of ENTITIES) {
-    const existing = await tx.$queryRawUnsafe<ExistingRow[]>(`SELECT "id", "slug", "version" FROM "${rules.table}"`);
-    const existingById = new Map(existing.map((row) => [row.id, row]));
-    const existingBySlug = new Map(existing.map((row) => [row.slug, row]));
-    const toWrite: Columns[] = [];
-    const marks: { id: string; contentHash: string; rowVersion: number }[] = [];
-
-    for (const row of seed.get(rules.entity) ?? []) {
-      const id = seedRowId(rules.entity, row.slug);
-      inSeed.add(id);
-      const stored = existingById.get(id);
-      const holder = existingBySlug.get(row.slug);
-      if (!stored && holder) {
-        // References to the slug mean the row that has it.
-        ids.set(`${rules.entity}/${row.slug}`, holder.id);
-        kept.push({ entity: rules.entity, slug: row.slug, reason: "taken" });
-        continue;
-      }
-      const lacksReference = rules.references.some(
-        ({ field, entity, column }) => column !== undefined && absent.has(`${entity}/${row.input[field]}`),
-      );
-      if (lacksReference || (!stored && seeded.has(id))) {
-        if (!stored) absent.add(`${rules.entity}/${row.slug}`);
-        kept.push({ entity: rules.entity, slug: row.slug, reason: "deleted" });
-        continue;
-      }
-      const columns = { id, ...toColumns(rules, row.input, idOf) };
-      const contentHash = hashColumns(columns);
-      const mark = seeded.get(id);
-      if (stored && mark?.contentHash === contentHash) {
-        unchanged++;
-      } else if (stored && mark?.rowVersion !== stored.version) {
-        kept.push({ entity: rules.entity, slug: row.slug, reason: "edited" });
-      } else {
-        toWrite.push(columns);
-        marks.push({ id, contentHash, rowVersion: (stored?.version ?? 0) + 1 });
-        if (stored) updated++;
-        else inserted++;
-      }
+  for (const [rules, form, row] of rowsOfSeed(seed)) {
+    const { entity } = rules;
+    const { slug } = row;
+    const table = rowsOf(form, catalogue);
+    const id = seedRowId(entity, slug);
+    inSeed.add(id);
+    const existing = table.byId.get(id) ?? null;
+    const holder = table.bySlug.get(slug);
+    if (existing === null && holder !== undefined) {
+      // References to the slug mean the row that has it.
+      ids.set(`${entity}/${slug}`, holder.id);
+      kept.push({ entity, slug, reason: "taken" });
+      continue;
     }
-    const written = seeded.size > 0 ? marks.map(({ id }) => id) : [];
-    const before = await readRows(tx, rules.entity, written);
-    await upsert(tx, rules, toWrite);
-    changes.push(...recordChanges(rules, before, await readRows(tx, rules.entity, written)));
-    await upsertMarks(tx, marks);
+    const lacksReference = rules.references.some(
+      (reference) => reference.column !== undefined && absent.has(`${reference.entity}/${row.input[reference.field]}`),
+    );
+    if (lacksReference || (existing === null && seeded.has(id))) {
+      if (existing === null) absent.add(`${entity}/${slug}`);
+      kept.push({ entity, slug, reason: "deleted" });
+      continue;
+    }
+    const columns = toColumns(rules, row.input, idOf);
+    const contentHash = hashColumns({ id, ...columns, ...(row.archivedAt === null ? {} : { archivedAt: true }) });
+    const mark = seeded.get(id);
+    if (existing !== null && mark?.contentHash === contentHash) {
+      unchanged++;
+      continue;
+    }
+    const change = changeTo(form, existing, { ...row, id, columns });
+    if (change === null) {
+      unchanged++;
+    } else if (existing !== null && mark?.rowVersion !== existing.version) {
+      kept.push({ entity, slug, reason: "edited" });
+      continue;
+    } else {
+      changes.push(change);
+    }
+    marks.push({ id, contentHash, rowVersion: change?.after?.version ?? existing?.version ?? 1 });
   }
+  const inserted = changes.filter(({ before }) => before === null).length;
   const notInSeed = [...seeded.keys()].filter((id) => !inSeed.has(id)).length;
-  return { stored: { inserted, updated, unchanged, kept, notInSeed }, changes };
+  return {
+    stored: { inserted, updated: changes.length - inserted, unchanged, kept, notInSeed },
+    changes,
+    marks,
+  };
 }
 
-type SeedChange = Omit<ChangeRecord, "catalogVersion">;
+/** Every row, those that others refer to first. */
+function* rowsOfSeed(seed: PreparedSeed): Generator<[EntityRules, EditForm, CheckedFileRow]> {
+  for (const rules of ENTITIES) {
+    const form = FILE_FORMS.get(rules.entity);
+    if (form === undefined) throw new Error(`no form for ${rules.entity}`);
+    for (const row of seed.get(rules.entity) ?? []) yield [rules, form, row];
+  }
+}
 
-/** The history's entries for rows that a newer seed wrote. */
-function recordChanges(
-  rules: EntityRules,
-  before: readonly { id: string }[],
-  after: readonly { id: string }[],
-): SeedChange[] {
-  const old = new Map(before.map((row) => [row.id, row as EditableRow]));
-  return after.map((row) => {
-    const previous = old.get(row.id);
-    const columns = columnsOf(row as EditableRow);
-    const previousColumns = previous === undefined ? null : columnsOf(previous);
-    return {
-      entity: rules.table,
-      rowId: columns.id,
-      slug: String(columns.slug),
-      rowVersion: columns.version,
-      operation: previousColumns === null ? "CREATE" : "UPDATE",
-      fields: changedRuleFields(rules, previousColumns, columns),
-      before: previousColumns,
-      after: columns,
-      actorName: SEED_ACTOR,
-      actorRole: "ADMIN",
-      actorTokenId: null,
-      requestId: SEED_ACTOR,
-      comment: null,
-      revertedChangeId: null,
-    };
+type SeedState = CheckedFileRow & { id: string; columns: Columns };
+
+/** The change that makes a row what the seed says; null when it is that. */
+function changeTo(
+  form: EditForm,
+  existing: EditableRow | null,
+  { id, columns, archivedAt }: SeedState,
+): PlannedChange | null {
+  return changeOf({
+    form,
+    existing,
+    fields: changedRuleFields(form.rules, existing === null ? null : columnsOf(existing), columns),
+    columns: () => columns,
+    archivedAt,
+    identity: { id, version: 1, archivedAt, createdAt: null },
+    path: [],
   });
 }
 
-/** Changed columns by the rules' names: a reference's column has the name of its field. */
+/**
+ * Changed columns, by the rules' names where people give them: a reference's column has the name of its field. What
+ * is computed may change by itself, when the code that computes it does.
+ */
 function changedRuleFields(rules: EntityRules, before: Columns | null, after: Columns): string[] {
-  const changed = new Set(changedFields(before, after));
-  return Object.keys(fieldsOf(rules)).filter((field) =>
-    changed.has(rules.references.find((reference) => reference.field === field)?.column ?? field),
-  );
+  const changed = new Set(changedFields(before, JSON.parse(JSON.stringify(after)) as Columns));
+  const columnOf = (field: string) => rules.references.find((reference) => reference.field === field)?.column ?? field;
+  const given = Object.keys(fieldsOf(rules));
+  const givenColumns = new Set(given.map(columnOf));
+  const computed = Object.keys(after).filter((column) => !givenColumns.has(column) && changed.has(column));
+  return [...given.filter((field) => changed.has(columnOf(field))), ...computed];
 }
 
-/** Writes rows of one table in one statement: PostgreSQL itself turns the JSON into columns. */
-async function upsert(tx: Prisma.TransactionClient, rules: EntityRules, rows: readonly Columns[]): Promise<void> {
-  const [first] = rows;
-  if (!first) return;
-  const columns = Object.keys(first).map((column) => `"${column}"`);
-  const changes = columns.filter((column) => column !== '"id"').map((column) => `${column} = EXCLUDED.${column}`);
-  await tx.$executeRawUnsafe(
-    `INSERT INTO "${rules.table}" (${columns.join(", ")}, "version", "createdAt", "updatedAt")
-     SELECT ${columns.join(", ")}, 1, now(), now() FROM jsonb_populate_recordset(NULL::"${rules.table}", $1::jsonb)
-     ON CONFLICT ("id") DO UPDATE
-       SET ${changes.join(", ")}, "version" = "${rules.table}"."version" + 1, "updatedAt" = now()`,
-    JSON.stringify(rows),
-  );
-}
-
-async function upsertMarks(tx: Prisma.TransactionClient, marks: readonly object[]): Promise<void> {
+async function upsertMarks(tx: Prisma.TransactionClient, marks: readonly SeedRow[]): Promise<void> {
   if (marks.length === 0) return;
   await tx.$executeRawUnsafe(
     `INSERT INTO "SeedRow" SELECT * FROM jsonb_populate_recordset(NULL::"SeedRow", $1::jsonb)
@@ -203,7 +195,9 @@ async function upsertMarks(tx: Prisma.TransactionClient, marks: readonly object[
   );
 }
 
+/** The same for the same content, in whatever order the keys of its JSON values are. */
 function hashColumns(columns: Columns): string {
-  const ordered = Object.entries(columns).sort(([left], [right]) => (left < right ? -1 : 1));
-  return createHash("sha256").update(JSON.stringify(ordered)).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify(orderKeys(columns)))
+    .digest("hex");
 }
