@@ -1,10 +1,16 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { buildSchema, getVariableValues, Kind, type OperationDefinitionNode, parse, validate } from "graphql";
 import { describe, expect, it } from "vitest";
+import { edits } from "./edits.js";
 import { type Example, examples } from "./examples.js";
 
 const schema = buildSchema(readFileSync(new URL("../../schema.graphql", import.meta.url), "utf8"));
-const files = readdirSync(new URL("./examples/", import.meta.url));
+
+/** Each list with the folder of its documents and what they may be. */
+const lists = [
+  { folder: "examples", list: examples, operations: ["query"] },
+  { folder: "edits", list: edits, operations: ["mutation", "query"] },
+];
 
 /** Columns of the query editor on a screen of 1440 pixels, beside the buttons. */
 const EDITOR_COLUMNS = 58;
@@ -17,15 +23,16 @@ function variablesOf({ variables }: Example): Record<string, unknown> {
   return variables === undefined ? {} : JSON.parse(variables);
 }
 
-describe.each(examples)("example $name", (example) => {
+const all = lists.flatMap(({ list, operations }) => list.map((example) => ({ ...example, operations })));
+
+describe.each(all)("example $name", (example) => {
   it("is a valid query of the schema", () => {
     expect(validate(schema, parse(example.query))).toEqual([]);
   });
 
   it("has one named operation, which titles its tab", () => {
-    expect(operationsOf(example).map(({ operation, name }) => [operation, typeof name?.value])).toEqual([
-      ["query", "string"],
-    ]);
+    expect(operationsOf(example).map(({ name }) => typeof name?.value)).toEqual(["string"]);
+    expect(example.operations).toContain(operationsOf(example)[0]?.operation);
   });
 
   it("brings exactly the variables that the query declares, of the right types", () => {
@@ -46,8 +53,9 @@ describe.each(examples)("example $name", (example) => {
 });
 
 describe("the list of examples", () => {
-  it("uses every file of the folder", () => {
-    const named = examples.flatMap(({ name, variables }) => [
+  it.each(lists)("uses every file of the folder $folder", ({ folder, list }) => {
+    const files = readdirSync(new URL(`./${folder}/`, import.meta.url));
+    const named = list.flatMap(({ name, variables }) => [
       `${name}.graphql`,
       ...(variables === undefined ? [] : [`${name}.variables.json`]),
     ]);
@@ -55,8 +63,13 @@ describe("the list of examples", () => {
   });
 
   it("gives each tab a title of its own", () => {
-    const titles = examples.flatMap(operationsOf).map(({ name }) => name?.value);
-    expect(new Set(titles).size).toBe(examples.length);
+    const titles = all.flatMap(operationsOf).map(({ name }) => name?.value);
+    expect(new Set(titles).size).toBe(all.length);
+  });
+
+  it("edits nothing until it is told to: mutations begin as dry runs", () => {
+    const mutations = edits.filter((edit) => operationsOf(edit)[0]?.operation === "mutation");
+    expect(mutations.map((edit) => variablesOf(edit).dryRun)).toEqual(mutations.map(() => true));
   });
 
   it("starts with the question that the project exists for, ready to run", () => {
