@@ -44,6 +44,7 @@ const config: CodegenConfig = {
           AccuracyReport: "../services/evidence/report.js#AccuracyReportModel",
           AccuracyGroup: "../services/evidence/report.js#AccuracyGroupModel",
           SpeedEstimate: "../services/estimation/speed.js#SpeedModel",
+          CostEstimate: "../services/estimation/speed.js#CostModel",
           HardwareFit: `${estimation}#HardwareFitModel`,
           HardwareFitConnection: "../services/catalogue/lists/hardware.js#HardwareConnection",
           HardwareMiss: "../services/estimation/hardware-selection.js#HardwareMissModel",

@@ -7,6 +7,8 @@ import { type Services, servicesFor } from "./services/services.js";
 export interface Context {
   readonly catalogue: Catalogue;
   readonly services: Services;
+  /** When the request came: what ages does so from here. */
+  readonly now: Date;
   /** What needs the database. */
   readonly backend: Backend;
   /** Names the request in the log, in the history and in its answer's header. */
@@ -37,6 +39,7 @@ export function createContext(options: ContextOptions): Context {
 
 /** A class, since Apollo works on a copy: getters and methods of the prototype go with it. */
 class RequestContext implements Context {
+  readonly now = new Date();
   readonly backend: Backend;
   readonly requestId: string;
   readonly viewer: () => Promise<Viewer>;

@@ -3,6 +3,7 @@ import { listRows } from "../services/catalogue/list.js";
 import { measurementList } from "../services/catalogue/lists/measurements.js";
 import { systemList } from "../services/catalogue/lists/systems.js";
 import { measurementsOfGpu, systemsOfGpu } from "../services/catalogue/relations.js";
+import { isGpuPriceStale } from "../services/catalogue/stale-prices.js";
 import { bytesOfGib, bytesOfMib } from "./byte-size.js";
 import type { GpuResolvers } from "./types.generated.js";
 
@@ -19,5 +20,6 @@ export const Gpu: GpuResolvers = {
   systems: (gpu, args, { catalogue }) => listRows(systemList, systemsOfGpu(catalogue.systems, gpu.id), args, catalogue),
   measurements: (gpu, args, { catalogue }) =>
     listRows(measurementList, measurementsOfGpu(catalogue.measurements, gpu.id), args, catalogue),
+  priceIsStale: (gpu, _, { now }) => isGpuPriceStale(gpu, now),
   history: (gpu, page, { backend }) => backend.audit.listOfRow(gpu.id, page),
 };

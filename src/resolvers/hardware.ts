@@ -1,9 +1,14 @@
+import { warnOfStalePrices } from "../services/catalogue/stale-prices.js";
 import { runOfFit } from "../services/estimation/speed.js";
 import type { HardwareFitConnectionResolvers, HardwareFitResolvers } from "./types.generated.js";
 
 export const HardwareFit: HardwareFitResolvers = {
   speed: (fit, args, { services }) => services.speed.speed(runOfFit(fit), args),
-  cost: (fit, args, { services }) => services.speed.cost(runOfFit(fit), fit, args),
+  cost: (fit, args, { now, services }) => services.speed.cost(runOfFit(fit), fit, args, now),
+  warnings: ({ gpu, system, warnings }, _, { now }) => [
+    ...warnings,
+    ...(system === null ? warnOfStalePrices([gpu], [], now) : warnOfStalePrices([], [system], now)),
+  ],
 };
 
 export const HardwareFitConnection: HardwareFitConnectionResolvers = {

@@ -3,7 +3,7 @@ import type { RunnableConnectionResolvers, RunnableResolvers } from "./types.gen
 /** All other fields are properties of the item. */
 export const Runnable: RunnableResolvers = {
   speed: ({ speedRun }, args, { services }) => services.speed.speed(speedRun, args),
-  cost: ({ speedRun, prices }, args, { services }) => services.speed.cost(speedRun, prices, args),
+  cost: ({ speedRun, prices }, args, { now, services }) => services.speed.cost(speedRun, prices, args, now),
 };
 
 /** All other fields are properties of the connection. */

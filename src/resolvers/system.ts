@@ -1,6 +1,7 @@
 import { encodeGlobalId } from "../services/catalogue/global-ids.js";
 import { systemMemoryGib } from "../services/catalogue/lists/systems.js";
 import { requireRow } from "../services/catalogue/relations.js";
+import { isSystemPriceStale } from "../services/catalogue/stale-prices.js";
 import { bytesOfGib } from "./byte-size.js";
 import type { SystemResolvers } from "./types.generated.js";
 
@@ -9,5 +10,6 @@ export const System: SystemResolvers = {
   gpu: (system, _, { catalogue }) => requireRow(catalogue.gpus, system.gpuId),
   memory: (system, _, { catalogue }) => bytesOfGib(systemMemoryGib(system, catalogue)),
   hostMemory: (system) => (system.hostMemoryGib === null ? null : bytesOfGib(system.hostMemoryGib)),
+  priceIsStale: (system, _, { now }) => isSystemPriceStale(system, now),
   history: (system, page, { backend }) => backend.audit.listOfRow(system.id, page),
 };

@@ -15,10 +15,12 @@ const REVERT = `mutation ($id: ID!, $dryRun: Boolean! = false) {
 
 describe.each(DATABASE_KINDS)("history (%s)", (kind) => {
   let editor: Editor;
+  let statements: string[];
   let stop: () => Promise<void>;
   beforeAll(async () => {
     const started = await startEditors(kind);
     editor = started.editors[0];
+    statements = started.statements;
     stop = started.stop;
   });
   afterAll(() => stop());
@@ -100,9 +102,35 @@ describe.each(DATABASE_KINDS)("history (%s)", (kind) => {
     expect(await count(`search: "paged", operation: CREATE`)).toBe(1);
     expect(await count(`entity: [SYSTEM]`)).toBe(0);
     expect(await count(`actor: ["nobody"]`)).toBe(0);
+    const [{ requestId }] = (await editor.query(`{ gpu(slug: "paged") { history(last: 1) { nodes { requestId } } } }`))
+      .data.gpu.history.nodes;
+    expect(await count(`requestId: ["${requestId}", "nobody"]`)).toBe(1);
     expect(await count(`row: "${id}", at: { lte: "2020-01-01T00:00:00Z" }`)).toBe(0);
     const wrong = await editor.query(`{ catalogChanges(after: "nope") { totalCount } }`);
     expect(wrong.errors?.[0]?.extensions).toMatchObject({ code: "BAD_USER_INPUT", argument: ["after"] });
+  });
+
+  it("of a list of rows is read at once, and is of each row what it is by itself", async () => {
+    for (let row = 0; row < 6; row++) {
+      const { id } = await create(`listed-${row}`);
+      for (let v = 1; v <= row; v++) await update(id, v, { tdpWatts: 100 + v });
+    }
+    const fields = `totalCount nodes { rowVersion row { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }`;
+    const before = statements.length;
+    const { data } = await editor.query(
+      `{ gpus(filter: { search: "listed" }) { nodes { slug history(first: 3) { ${fields} } } } }`,
+    );
+    expect(statements.length - before).toBe(3);
+    expect(data.gpus.nodes.length).toBe(6);
+    for (const { slug, history } of data.gpus.nodes) {
+      const changes = 1 + Number(slug.at(-1));
+      const alone = await editor.query(`{ gpu(slug: "${slug}") { history(first: 3) { ${fields} } } }`);
+      expect(history).toEqual(alone.data.gpu.history);
+      expect(history).toMatchObject({ totalCount: changes, pageInfo: { hasNextPage: changes > 3 } });
+      expect(history.nodes.map(({ rowVersion }: { rowVersion: number }) => rowVersion)).toEqual(
+        Array.from({ length: Math.min(3, changes) }, (_, index) => changes - index),
+      );
+    }
   });
 
   it("names the request and its comment, and is found by its id", async () => {

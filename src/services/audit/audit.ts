@@ -3,6 +3,7 @@ import type { CatalogChange, Prisma } from "../../data/prisma/client.js";
 import { BadUserInputError } from "../../errors.js";
 import { decodeGlobalId, isRowId, type NodeType } from "../catalogue/global-ids.js";
 import { requireSearch } from "../catalogue/list.js";
+import { groupBy } from "../catalogue/relations.js";
 import {
   cursorOf,
   type Edge,
@@ -13,6 +14,7 @@ import {
 } from "../connections/connection.js";
 import type { Position } from "../connections/cursor.js";
 import { whileReachable } from "../while-reachable.js";
+import { createBatch } from "./batch.js";
 import type { ChangeModel } from "./changes.js";
 
 /** Bounds, both included; an absent one does not limit. */
@@ -28,6 +30,7 @@ export interface ChangeFilter {
   /** Global id of a row. */
   row?: string | null | undefined;
   actor?: readonly string[] | null | undefined;
+  requestId?: readonly string[] | null | undefined;
   operation?: readonly ChangeModel["operation"][] | null | undefined;
   at?: Bounds<Date> | null | undefined;
   catalogVersion?: Bounds<number> | null | undefined;
@@ -99,9 +102,57 @@ export function createAuditService({ prisma }: Database): AuditService {
     };
   };
 
+  /** The newest changes of each of several rows, one more than asked for; one statement finds them, one reads them. */
+  const newestOfRows = (count: number) =>
+    createBatch<string, CatalogChange[]>(async (rowIds) => {
+      const found = await prisma.$queryRaw<{ id: bigint }[]>`
+        SELECT newest."id" FROM jsonb_array_elements_text(${JSON.stringify(rowIds)}::jsonb) AS asked("rowId")
+        CROSS JOIN LATERAL (
+          SELECT "id" FROM "CatalogChange" WHERE "rowId" = asked."rowId"::uuid ORDER BY "id" DESC LIMIT ${count + 1}
+        ) AS newest`;
+      const ids = found.map(({ id }) => id);
+      const rows = await prisma.catalogChange.findMany({ where: { id: { in: ids } }, orderBy: { id: "desc" } });
+      return groupBy(rows, ({ rowId }) => rowId);
+    });
+  const countsOfRows = createBatch<string, number>(async (rowIds) => {
+    const counts = await prisma.catalogChange.groupBy({
+      by: ["rowId"],
+      where: { rowId: { in: [...rowIds] } },
+      _count: true,
+    });
+    return new Map(counts.map(({ rowId, _count }) => [rowId, _count]));
+  });
+  const batches = new Map<number, ReturnType<typeof newestOfRows>>();
+
+  /** The first page of a row's changes, read together with those of the other rows of a list. */
+  const firstPage = async (rowId: string, count: number): Promise<ChangeConnection> => {
+    const newest = batches.get(count) ?? newestOfRows(count);
+    batches.set(count, newest);
+    const rows = (await newest(rowId)) ?? [];
+    const edges = rows
+      .slice(0, count)
+      .map(toChangeModel)
+      .map((node) => ({ cursor: cursorOf(node, order), node }));
+    return {
+      edges,
+      nodes: edges.map(({ node }) => node),
+      pageInfo: {
+        hasNextPage: rows.length > count,
+        hasPreviousPage: false,
+        startCursor: edges[0]?.cursor ?? null,
+        endCursor: edges.at(-1)?.cursor ?? null,
+      },
+      countAll: async () => (await whileReachable(countsOfRows(rowId), UNREACHABLE)) ?? 0,
+    };
+  };
+
   return {
     list: async (filter, args) => whileReachable(page(compileFilter(filter), args), UNREACHABLE),
-    listOfRow: (rowId, args) => whileReachable(page({ rowId }, args), UNREACHABLE),
+    async listOfRow(rowId, args) {
+      const { size, after, before } = readPage(order, args);
+      const isFirst = after === null && before === null && !size.fromEnd;
+      return whileReachable(isFirst ? firstPage(rowId, size.count) : page({ rowId }, args), UNREACHABLE);
+    },
     async find(id) {
       if (!ID.test(id)) return null;
       const row = await whileReachable(prisma.catalogChange.findUnique({ where: { id: BigInt(id) } }), UNREACHABLE);
@@ -120,18 +171,24 @@ function readId(position: Position | null, name: string): bigint | null {
 }
 
 function compileFilter(filter: ChangeFilter): Prisma.CatalogChangeWhereInput {
-  const { search, type, row, actor, operation, at, catalogVersion } = filter;
+  const { search, type, row, actor, requestId, operation, at, catalogVersion } = filter;
   const conditions: Prisma.CatalogChangeWhereInput[] = [];
   if (search != null) conditions.push(...wordsOf(search).map(contains));
   // No text of the database has this character, and it takes none to look for.
   if (search?.includes("\0")) conditions.push({ id: { in: [] } });
   if (type != null) conditions.push({ entity: { in: [...type] } });
   if (row != null) conditions.push({ rowId: { in: rowIdsOf(row) } });
-  if (actor != null) conditions.push({ actorName: { in: actor.filter((name) => !name.includes("\0")) } });
+  if (actor != null) conditions.push({ actorName: { in: withoutNul(actor) } });
+  if (requestId != null) conditions.push({ requestId: { in: withoutNul(requestId) } });
   if (operation != null) conditions.push({ operation: { in: [...operation] } });
   if (at != null) conditions.push({ createdAt: boundsOf(at) });
   if (catalogVersion != null) conditions.push({ catalogVersion: boundsOf(catalogVersion) });
   return { AND: conditions };
+}
+
+/** No text of the database has this character, and it takes none to look for. */
+function withoutNul(texts: readonly string[]): string[] {
+  return texts.filter((text) => !text.includes("\0"));
 }
 
 function boundsOf<Value>({ gte, lte }: Bounds<Value>): { gte?: Value; lte?: Value } {

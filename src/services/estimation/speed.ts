@@ -7,6 +7,7 @@ import { DEFAULT_HOST_GB_PER_SECOND, estimateSpeed } from "../../estimator/speed
 import type { SpeedEstimate, SpeedLimit } from "../../estimator/speed/speed.types.js";
 import type { PlacedModel } from "../../estimator/speed/stages.js";
 import { systemsOfGpu } from "../catalogue/relations.js";
+import { type StalePrice, warnOfStalePrices } from "../catalogue/stale-prices.js";
 import type { EvidenceService } from "../evidence/evidence.js";
 import type { SpeedInterval } from "../evidence/speed-interval.js";
 import { describeSpeedCard, speedConstants } from "./speed-cards.js";
@@ -59,6 +60,13 @@ export interface SpeedModel {
 export interface Prices {
   usdPerHour: number | null;
   usdToBuy: number | null;
+  /** The system whose rent it is; null for cards. */
+  system: SystemRow | null;
+}
+
+/** A cost with what is doubtful about the prices in it. */
+export interface CostModel extends CostEstimate {
+  warnings: readonly StalePrice[];
 }
 
 /** Speed and cost over one version of the catalogue. */
@@ -70,9 +78,15 @@ export interface SpeedService {
    */
   speed(run: SpeedRun, args: SpeedArguments): SpeedModel | null;
   /** @throws BadUserInputError for an argument that makes no sense, at its name */
-  cost(run: SpeedRun, prices: Prices, args: CostArguments): CostEstimate;
+  cost(run: SpeedRun, prices: Prices, args: CostArguments, now: Date): CostModel;
   /** Tokens per second of all sequences together at the asked context; null as `speed`. Cheap: no interval. */
   throughput(run: SpeedRun): number | null;
+}
+
+/** Rent of one card, US dollars per hour, and the system whose share it is. */
+interface Rent {
+  usdPerHour: number | null;
+  system: SystemRow | null;
 }
 
 /** Bounds of arguments, beyond which a number is a slip. */
@@ -83,16 +97,20 @@ const MOST_USD_PER_KWH = 100;
 
 /** Builds the service over one version of the catalogue. */
 export function createSpeedService(catalogue: Catalogue, evidence: EvidenceService): SpeedService {
-  const rents = new Map<string, number | null>();
+  const rents = new Map<string, Rent>();
 
-  /** Rent of one card, US dollars per hour: by itself, or its share of the cheapest cloud system that has it. */
-  function rentOf({ id, usdPerHour }: GpuRow): number | null {
+  /** Rent of one card: by itself, or its share of the cheapest cloud system that has it. */
+  function rentOf({ id, usdPerHour }: GpuRow): Rent {
     let rent = rents.get(id);
     if (rent === undefined) {
-      const shares = systemsOfGpu(catalogue.systems, id).flatMap((system) =>
-        system.archivedAt === null && system.usdPerHour !== null ? [system.usdPerHour / system.gpuCount] : [],
-      );
-      rent = usdPerHour ?? (shares.length === 0 ? null : Math.min(...shares));
+      rent = { usdPerHour, system: null };
+      if (usdPerHour === null) {
+        for (const system of systemsOfGpu(catalogue.systems, id)) {
+          if (system.archivedAt !== null || system.usdPerHour === null) continue;
+          const share = system.usdPerHour / system.gpuCount;
+          if (rent.usdPerHour === null || share < rent.usdPerHour) rent = { usdPerHour: share, system };
+        }
+      }
       rents.set(id, rent);
     }
     return rent;
@@ -140,13 +158,15 @@ export function createSpeedService(catalogue: Catalogue, evidence: EvidenceServi
 
   return {
     speed,
-    cost(run, prices, args) {
+    cost(run, prices, args, now) {
       checkSpeedArguments(args);
       checkWithin(args.hoursPerMonth, "hoursPerMonth", 0, HOURS_OF_LONGEST_MONTH, "hours");
       checkWithin(args.usdPerKwh, "usdPerKwh", 0, MOST_USD_PER_KWH, "US dollars per kWh");
       const estimated = estimate(run, args);
-      return estimateCost({
-        usdPerHour: prices.usdPerHour ?? sumOrNull(run.gpus.map(rentOf)),
+      const shares = prices.usdPerHour === null ? run.gpus.map(rentOf) : [];
+      const systems = prices.usdPerHour === null ? shares.map(({ system }) => system) : [prices.system];
+      const cost = estimateCost({
+        usdPerHour: prices.usdPerHour ?? sumOrNull(shares.map(({ usdPerHour }) => usdPerHour)),
         usdToBuy: prices.usdToBuy ?? priceOf(run.gpus),
         watts: sumOrNull(run.gpus.map(({ tdpWatts }) => tdpWatts)),
         throughput: estimated?.throughput ?? null,
@@ -154,6 +174,14 @@ export function createSpeedService(catalogue: Catalogue, evidence: EvidenceServi
         hoursPerMonth: args.hoursPerMonth ?? HOURS_PER_MONTH,
         usdPerKwh: args.usdPerKwh ?? null,
       });
+      return {
+        ...cost,
+        warnings: warnOfStalePrices(
+          cost.usdToBuy === null ? [] : run.gpus,
+          cost.usdPerHour === null ? [] : systems.filter((system) => system !== null),
+          now,
+        ),
+      };
     },
     throughput: (run) => estimate(run, {})?.throughput ?? null,
   };
@@ -171,8 +199,8 @@ export function runOfFit({ memory, gpu }: { memory: MemoryEstimate; gpu: GpuRow 
 
 /** Prices of cards, or of the system they are in. */
 export function pricesOf(gpus: readonly GpuRow[], system: SystemRow | null): Prices {
-  if (system !== null) return { usdPerHour: system.usdPerHour, usdToBuy: null };
-  return { usdPerHour: sumOrNull(gpus.map(({ usdPerHour }) => usdPerHour)), usdToBuy: priceOf(gpus) };
+  if (system !== null) return { usdPerHour: system.usdPerHour, usdToBuy: null, system };
+  return { usdPerHour: sumOrNull(gpus.map(({ usdPerHour }) => usdPerHour)), usdToBuy: priceOf(gpus), system: null };
 }
 
 /** What the cards cost together. */

@@ -49,7 +49,7 @@ export async function serve(database: Database, { signIn = null, ...options }: S
 export async function startEditors(
   kind: DatabaseKind,
   count = 1,
-): Promise<{ editors: [Editor, ...Editor[]]; stop(): Promise<void> }> {
+): Promise<{ editors: [Editor, ...Editor[]]; statements: string[]; stop(): Promise<void> }> {
   const test = await openTestDatabase(kind);
   const folder = await mkdtemp(join(tmpdir(), "vramql-seed-"));
   try {
@@ -63,6 +63,8 @@ export async function startEditors(
   const editors: [Editor, ...Editor[]] = [first, ...(await Promise.all(others.map((database) => serve(database))))];
   return {
     editors,
+    /** Those that the first server's Prisma client sent so far. */
+    statements: test.statements,
     async stop() {
       for (const editor of editors) await editor.stop();
       for (const database of [...others, test.database]) await database.close();
