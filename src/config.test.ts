@@ -24,7 +24,23 @@ describe("readConfig", () => {
       publicUrl: null,
       trustedProxies: [],
       signIn: null,
+      redisUrl: null,
+      limits: {
+        rate: {
+          address: { unitsPerSecond: 2_000, burst: 60_000 },
+          token: { unitsPerSecond: 10_000, burst: 300_000 },
+        },
+        operationMs: 30_000,
+        heavyAtWork: 2,
+        maxConnections: 4_000,
+        trustedDocuments: null,
+      },
     });
+  });
+
+  it("counts nothing when rate limits are off", () => {
+    expect(readConfig({ RATE_LIMIT: "off" }).limits.rate).toBeNull();
+    expect(readConfig({ RATE_LIMIT_SIGNED_IN: "OFF" }).limits.rate).toBeNull();
   });
 
   it("takes empty settings for absent ones", () => {
@@ -50,6 +66,13 @@ describe("readConfig", () => {
         OIDC_ROLE_CLAIM: "realm_access.roles",
         OIDC_ROLES: "editors=EDITOR, a=b=ADMIN",
         OIDC_NAME_CLAIM: "email",
+        REDIS_URL: "rediss://:secret@cache:6380/1",
+        RATE_LIMIT: "100",
+        RATE_LIMIT_SIGNED_IN: "3000",
+        OPERATION_TIMEOUT_SECONDS: "5",
+        HEAVY_OPERATIONS: "4",
+        MAX_CONNECTIONS: "100",
+        TRUSTED_DOCUMENTS: "documents.json",
       }),
     ).toEqual({
       port: 0,
@@ -72,6 +95,18 @@ describe("readConfig", () => {
         ]),
         nameClaim: "email",
       },
+      redisUrl: "rediss://:secret@cache:6380/1",
+      limits: {
+        rate: {
+          // However little flows in, the largest query can be paid twice.
+          address: { unitsPerSecond: 100, burst: 16_000 },
+          token: { unitsPerSecond: 3_000, burst: 90_000 },
+        },
+        operationMs: 5_000,
+        heavyAtWork: 4,
+        maxConnections: 100,
+        trustedDocuments: "documents.json",
+      },
     });
   });
 
@@ -91,6 +126,14 @@ describe("readConfig", () => {
     ["PUBLIC_URL", "vram.example"],
     ["TRUSTED_PROXIES", "loopback, example.org"],
     ["TRUSTED_PROXIES", "*"],
+    ["REDIS_URL", "http://secret@cache"],
+    ["RATE_LIMIT", "0"],
+    ["RATE_LIMIT", "-5"],
+    ["RATE_LIMIT_SIGNED_IN", "1e9"],
+    ["OPERATION_TIMEOUT_SECONDS", "0.5"],
+    ["OPERATION_TIMEOUT_SECONDS", "off"],
+    ["HEAVY_OPERATIONS", "0"],
+    ["MAX_CONNECTIONS", "many"],
   ])("refuses %s=%s in a sentence that repeats no secret", (name, value) => {
     const [sentence, ...more] = problems({ [name]: value });
     expect(more).toEqual([]);

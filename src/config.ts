@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { type Fault, type LimitsConfig, readLimits } from "./config-limits.js";
 import type { DatabaseTarget } from "./data/database.js";
 import { isProxyRange } from "./http/client-address.js";
 import { type LogLevel, logLevels } from "./log.js";
@@ -25,6 +26,9 @@ export interface Config {
   trustedProxies: readonly string[];
   /** The OpenID provider whose tokens are taken; null: only tokens of this server are. */
   signIn: SignInSettings | null;
+  /** A Redis or Valkey server whose memory several servers share; null for none. */
+  redisUrl: string | null;
+  limits: LimitsConfig;
 }
 
 /** Settings that cannot be used, a sentence for each. */
@@ -87,6 +91,8 @@ export function readConfig(environment: Environment): Config {
     publicUrl: read<string | null>("PUBLIC_URL", parsePublicUrl, null),
     trustedProxies: read<readonly string[]>("TRUSTED_PROXIES", parseProxies, []),
     signIn: readSignInSettings(given, problems),
+    redisUrl: read<string | null>("REDIS_URL", parseRedisUrl, null),
+    limits: readLimits((name, parse, fallback) => read(name, (text) => problemOf(parse(text)), fallback)),
   };
   if (problems.length > 0) throw new ConfigurationError(problems);
   return config;
@@ -101,6 +107,11 @@ class Problem {
   }
 }
 
+/** A fault that others found. */
+function problemOf<Value>(value: Value | Fault): Value | Problem {
+  return typeof value === "object" && value !== null && "fault" in value ? new Problem(value.fault) : (value as Value);
+}
+
 function parsePort(text: string): number | Problem {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   return port <= MAX_PORT ? port : new Problem(`must be a port from 0 to ${MAX_PORT}, not "${text}".`);
@@ -112,6 +123,14 @@ function parseDatabaseUrl(text: string): DatabaseTarget | Problem {
   return protocol === "postgres:" || protocol === "postgresql:"
     ? { kind: "postgres", url: text }
     : new Problem("must look like postgresql://user:password@host:5432/database.");
+}
+
+/** The URL may hold a password, so that the message does not repeat it. */
+function parseRedisUrl(text: string): string | Problem {
+  const protocol = URL.canParse(text) ? new URL(text).protocol : "";
+  return protocol === "redis:" || protocol === "rediss:"
+    ? text
+    : new Problem("must look like redis://user:password@host:6379/0.");
 }
 
 function parseAdminToken(text: string): string | Problem {

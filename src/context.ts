@@ -3,6 +3,29 @@ import type { Viewer } from "./services/access/viewer.js";
 import type { Backend } from "./services/backend.js";
 import { type Services, servicesFor } from "./services/services.js";
 
+/** What decides how an operation is treated before it runs. */
+export interface OperationMeasure {
+  /** Units of work; see `measureQuery`. */
+  cost: number;
+  isMutation: boolean;
+}
+
+/** The work that answers one request. */
+export interface Work {
+  /** Aborted when nobody waits for the answer any more: the client is gone, or it takes too long. */
+  readonly signal: AbortSignal;
+  /** It computes for so long that it must let others in now and then. */
+  readonly isHeavy: boolean;
+  /**
+   * Waits until the operation may begin.
+   * @throws GraphQLError when the client has used up its allowance, or too many operations wait
+   */
+  admit(operation: OperationMeasure): Promise<void>;
+}
+
+/** Work without bounds. */
+const unboundedWork = (): Work => ({ signal: new AbortController().signal, isHeavy: false, admit: async () => {} });
+
 /** What the resolvers of one request share: one version of the catalogue, and the services over it. */
 export interface Context {
   readonly catalogue: Catalogue;
@@ -13,6 +36,7 @@ export interface Context {
   readonly backend: Backend;
   /** Names the request in the log, in the history and in its answer's header. */
   readonly requestId: string;
+  readonly work: Work;
   /**
    * Who is asking, found out when somebody wants to know: reads need no database.
    * @throws ApiError UNAUTHENTICATED for a token that does not hold
@@ -30,6 +54,8 @@ export interface ContextOptions {
   authorization: string | undefined;
   /** Where the request comes from. */
   address: string;
+  /** Without bounds if absent. */
+  work?: Work;
 }
 
 /** Makes the context of one request. */
@@ -42,13 +68,15 @@ class RequestContext implements Context {
   readonly now = new Date();
   readonly backend: Backend;
   readonly requestId: string;
+  readonly work: Work;
   readonly viewer: () => Promise<Viewer>;
   private shown: Catalogue;
 
-  constructor({ catalogue, backend, requestId, authorization, address }: ContextOptions) {
+  constructor({ catalogue, backend, requestId, authorization, address, work = unboundedWork() }: ContextOptions) {
     this.shown = catalogue;
     this.backend = backend;
     this.requestId = requestId;
+    this.work = work;
     let viewer: Promise<Viewer> | undefined;
     this.viewer = () => {
       viewer ??= backend.access.identify(authorization, address);

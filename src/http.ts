@@ -7,10 +7,13 @@ import { createContext } from "./context.js";
 import type { Catalogue } from "./data/catalogue.js";
 import type { CatalogueSource } from "./data/snapshot.js";
 import { maskError } from "./errors.js";
+import { type Admission, type AdmittedRequest, createAdmission, type Protection } from "./http/admission.js";
+import { boundConnections, DEFAULT_MAX_CONNECTIONS } from "./http/bound-connections.js";
 import { type ClientAddress, createClientAddress } from "./http/client-address.js";
 import { PAGE_POLICY, setCorsHeaders, setSecurityHeaders } from "./http/headers.js";
 import { awaitVersion, readMinimumVersion } from "./http/minimum-version.js";
-import { BodyError, readJsonBody } from "./http/read-body.js";
+import { BodyError } from "./http/read-body.js";
+import { Refusal } from "./http/refusal.js";
 import { readStaticFiles, type StaticFile, type StaticFiles } from "./http/static-files.js";
 import type { Log } from "./log.js";
 import { CATALOG_VERSION_HEADER } from "./plugins/catalog-version.js";
@@ -58,6 +61,12 @@ export interface HttpOptions {
   corsOrigins: readonly string[];
   /** Proxies whose word about where a request comes from is taken; none if absent. See `createClientAddress`. */
   trustedProxies?: readonly string[];
+  /** What keeps one client from taking what is there for all. */
+  protection?: Protection;
+  /** Connections open at the same time; see `boundConnections`. */
+  maxConnections?: number;
+  /** Whether people reach the server by HTTPS, through a proxy in front. */
+  isHttps?: boolean;
   log: Log;
   /** Folder of the built playground; the one beside the compiled server if absent. */
   playground?: string;
@@ -77,6 +86,7 @@ interface Exchange extends HttpOptions {
   url: URL;
   files: StaticFiles;
   addressOf: ClientAddress;
+  admit: Admission;
   isDraining: () => boolean;
 }
 
@@ -94,6 +104,7 @@ const handlers: Readonly<Record<string, Handler>> = {
 export function createHttpService(options: HttpOptions): HttpService {
   let draining = false;
   const addressOf = createClientAddress(options.trustedProxies ?? []);
+  const admit = createAdmission(options.protection ?? {});
   const files = readOnceThere(options.playground ?? fileURLToPath(playgroundFolder));
   const server = createServer(
     {
@@ -105,13 +116,27 @@ export function createHttpService(options: HttpOptions): HttpService {
     (request, response) => {
       if (draining) response.setHeader("connection", "close");
       const url = parseUrl(request);
-      const exchange = { ...options, request, response, url, files: files(), addressOf, isDraining: () => draining };
+      const exchange = {
+        ...options,
+        request,
+        response,
+        url,
+        files: files(),
+        addressOf,
+        admit,
+        isDraining: () => draining,
+      };
       handle(exchange).catch((error: unknown) => {
         fail(options.log, response, error);
       });
     },
   );
   server.setTimeout(SOCKET_TIMEOUT_MS);
+  boundConnections(
+    server,
+    options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+    (options.trustedProxies ?? []).length > 0,
+  );
   return {
     server,
     async drain() {
@@ -138,8 +163,8 @@ function parseUrl(request: IncomingMessage): URL {
 }
 
 async function handle(exchange: Exchange): Promise<void> {
-  const { request, response, url, corsOrigins } = exchange;
-  setSecurityHeaders(response);
+  const { request, response, url, corsOrigins, isHttps = false } = exchange;
+  setSecurityHeaders(response, isHttps);
   setCorsHeaders(request, response, corsOrigins);
   if (request.method === "OPTIONS") return sendEmpty(response, 204);
   if (url.pathname.startsWith(PLAYGROUND_PATH)) return sendPlaygroundFile(exchange);
@@ -149,22 +174,24 @@ async function handle(exchange: Exchange): Promise<void> {
 }
 
 async function answerApi(exchange: Exchange): Promise<void> {
-  const { request, response, url, api, catalogue, backend, addressOf } = exchange;
+  const { request, response, addressOf, admit } = exchange;
   if (request.method === "GET" && request.headers.accept?.includes("text/html")) return sendPlaygroundPage(exchange);
-  let body: unknown;
   try {
-    body = request.method === "POST" ? await readJsonBody(request) : undefined;
+    const admitted = await admit({ ...exchange, address: addressOf(request) });
+    const result = await admitted.work.within(execute(exchange, admitted));
+    for (const [name, value] of Object.entries(admitted.account.headers())) response.setHeader(name, value);
+    await sendResult(request, response, result);
   } catch (error) {
-    if (error instanceof BodyError) return refuseBody(request, response, error);
-    throw error;
+    if (error instanceof BodyError) refuseBody(request, response, error);
+    else if (error instanceof Refusal) sendRefusal(request, response, error);
+    else throw error;
   }
-  const result = await api.executeHTTPGraphQLRequest({
-    httpGraphQLRequest: {
-      method: request.method ?? "GET",
-      headers: toHeaderMap(request),
-      search: url.search,
-      body,
-    },
+}
+
+function execute(exchange: Exchange, { body, search, work }: AdmittedRequest): Promise<HTTPGraphQLResponse> {
+  const { request, api, catalogue, backend, addressOf } = exchange;
+  return api.executeHTTPGraphQLRequest({
+    httpGraphQLRequest: { method: request.method ?? "GET", headers: toHeaderMap(request), search, body },
     context: async () => {
       const minimum = readMinimumVersion(exchange, body);
       if (minimum !== null) await awaitVersion(catalogue, minimum);
@@ -174,10 +201,10 @@ async function answerApi(exchange: Exchange): Promise<void> {
         requestId: readRequestId(request),
         authorization: request.headers.authorization,
         address: addressOf(request),
+        work,
       });
     },
   });
-  await sendResult(request, response, result);
 }
 
 /** Ids that clients choose: what can stand in a header and a log without harm. */
@@ -259,6 +286,10 @@ function sendGraphQLError(response: ServerResponse, { message, extensions }: Gra
 const BUILD_POLL_SECONDS = 2;
 
 function sendPlaygroundPage(exchange: Exchange): void {
+  if (exchange.protection?.documents !== undefined) {
+    sendError(exchange.response, 404, "NOT_FOUND", "This server executes listed documents only: it has no playground.");
+    return;
+  }
   const page = exchange.files.get(PLAYGROUND_PAGE);
   exchange.response.setHeader("content-security-policy", PAGE_POLICY);
   if (page !== undefined) {
@@ -341,11 +372,30 @@ function send(response: ServerResponse, body: string | Buffer): void {
   response.end(body);
 }
 
+/** Bytes of a body that is not looked at and yet read to its end, so that the connection can be used again. */
+const SKIPPED_BYTES = 2 ** 16;
+
+function sendRefusal(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+  if (response.destroyed) return;
+  for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
+  if (!request.complete) {
+    if (Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY) <= SKIPPED_BYTES) request.resume();
+    else discardBody(request, response);
+  }
+  const { http: _, code: __, ...details } = refusal.extensions;
+  sendError(response, refusal.status, refusal.code, refusal.message, details);
+}
+
 function refuseBody(request: IncomingMessage, response: ServerResponse, error: BodyError): void {
+  discardBody(request, response);
+  sendError(response, error.status, "BAD_USER_INPUT", error.message, { argument: [] });
+}
+
+/** Reads on for a while what will not be looked at, and closes the connection. */
+function discardBody(request: IncomingMessage, response: ServerResponse): void {
   response.setHeader("connection", "close");
   request.resume();
   setTimeout(() => request.destroy(), DISCARD_MS).unref();
-  sendError(response, error.status, "BAD_USER_INPUT", error.message, { argument: [] });
 }
 
 function fail(log: Log, response: ServerResponse, error: unknown): void {

@@ -8,7 +8,8 @@ import { migrate } from "./data/migrate.js";
 import { type CatalogueEvent, type CatalogueSource, createCatalogueSource } from "./data/snapshot.js";
 import { createHttpService, type HttpService } from "./http.js";
 import { createLog, type Log } from "./log.js";
-import { createApi } from "./server.js";
+import { openProtection } from "./protection.js";
+import { createApi, readSchema } from "./server.js";
 import { createSignInProvider, type SignInProvider, type SignInSettings } from "./services/access/sign-in-provider.js";
 import { createBackend } from "./services/backend.js";
 import { compareAhead } from "./services/evidence/compare-ahead.js";
@@ -53,7 +54,7 @@ async function run(): Promise<void> {
     clearInterval(pending);
   } catch (error) {
     await closeAll(closers).catch((closing: unknown) => log.debug("closing what was opened", closing));
-    exit(EXIT_FAILED, error);
+    exit(error instanceof ConfigurationError ? EXIT_CONFIGURATION : EXIT_FAILED, error);
   }
   endOnSignals(log, closers);
 }
@@ -63,11 +64,25 @@ async function start(config: Config, log: Log, closers: Closers): Promise<void> 
   const adminToken = await findAdminToken(config);
   const signIn = config.signIn === null ? null : signInThrough(config.signIn, log);
   const backend = createBackend({ database, catalogue, adminToken: adminToken?.token ?? null, signIn });
-  const api = createApi({ log });
+  const { corsOrigins, trustedProxies, limits, redisUrl } = config;
+  const { protection, persistedQueries, close } = await openProtection(limits, redisUrl, readSchema(), log);
+  closers.push(close);
+  const api = createApi({ log, persistedQueries });
   await api.start();
   closers.push(() => api.stop());
-  const { corsOrigins, trustedProxies } = config;
-  const service = createHttpService({ api, catalogue, backend, corsOrigins, trustedProxies, log });
+  const isHttps = config.publicUrl?.startsWith("https:") ?? false;
+  const { maxConnections } = limits;
+  const service = createHttpService({
+    api,
+    catalogue,
+    backend,
+    corsOrigins,
+    trustedProxies,
+    protection,
+    maxConnections,
+    isHttps,
+    log,
+  });
   await listen(service, config);
   closers.push(() => service.drain());
   printWelcome(config, service, adminToken);

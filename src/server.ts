@@ -4,15 +4,17 @@ import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginUsageReportingDisabled,
 } from "@apollo/server/plugin/disabled";
-import { parse } from "graphql";
+import { type DocumentNode, parse } from "graphql";
 import type { Context } from "./context.js";
 import { formatError } from "./format-error.js";
+import { createPersistedQueries, type PersistedQueries } from "./http/persisted-queries.js";
 import type { Log } from "./log.js";
 import { catalogVersionPlugin } from "./plugins/catalog-version.js";
 import { httpCachingPlugin } from "./plugins/http-caching.js";
 import { httpStatusPlugin } from "./plugins/http-status.js";
 import { queryLimitsPlugin } from "./plugins/query-limits.js";
 import { requestIdPlugin } from "./plugins/request-id.js";
+import { takeTurns } from "./plugins/take-turns.js";
 import { enforceRoles } from "./resolvers/enforce-roles.js";
 import { resolvers } from "./resolvers/resolvers.js";
 
@@ -30,21 +32,29 @@ const MAX_VALIDATION_ERRORS = 20;
 /** The GraphQL server, not started, without anything that listens. */
 export type Api = ApolloServer<Context>;
 
+/** The schema's text, read into a document. */
+export function readSchema(): DocumentNode {
+  return parse(readFileSync(schemaFile, "utf8"));
+}
+
 export interface ApiOptions {
   log: Log;
+  /** Where automatic persisted queries are kept; false: queries are sent whole. In memory if absent. */
+  persistedQueries?: PersistedQueries | false;
 }
 
 /** Builds the GraphQL server over a catalogue. Start it with `start()`, end it with `stop()`. */
-export function createApi({ log }: ApiOptions): Api {
-  const schema = parse(readFileSync(schemaFile, "utf8"));
+export function createApi({ log, persistedQueries = createPersistedQueries() }: ApiOptions): Api {
+  const schema = readSchema();
   return new ApolloServer<Context>({
     typeDefs: schema,
-    resolvers: enforceRoles(resolvers, schema),
+    resolvers: takeTurns(enforceRoles(resolvers, schema)),
     // The catalogue is public, and so is the way to ask for it.
     introspection: true,
     csrfPrevention: true,
     allowBatchedHttpRequests: false,
-    persistedQueries: false,
+    // Bounded by itself.
+    persistedQueries: persistedQueries && { cache: persistedQueries, ttl: null },
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: MAX_TOKENS },

@@ -5,8 +5,13 @@ const securityHeaders: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
   "x-frame-options": "DENY",
 };
+
+/** A year in which browsers come by HTTPS only; sent where people reach the server that way. */
+const HTTPS_ONLY = "max-age=31536000";
 
 /** What a response that is no page may do in a browser. */
 const DATA_POLICY = "default-src 'none'; frame-ancestors 'none'";
@@ -39,13 +44,15 @@ const ALLOWED_HEADERS = [
   "x-min-catalog-version",
 ].join(", ");
 /** Headers that such pages may read. */
-const EXPOSED_HEADERS = "etag, x-catalog-version, x-request-id";
+const EXPOSED_HEADERS = "etag, ratelimit, ratelimit-policy, retry-after, x-catalog-version, x-request-id";
 /** Seconds that a browser may keep the answer to a preflight. */
 const PREFLIGHT_SECONDS = "600";
 
-export function setSecurityHeaders(response: ServerResponse): void {
+/** @param isHttps whether people reach the server by HTTPS */
+export function setSecurityHeaders(response: ServerResponse, isHttps: boolean): void {
   for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value);
   response.setHeader("content-security-policy", DATA_POLICY);
+  if (isHttps) response.setHeader("strict-transport-security", HTTPS_ONLY);
 }
 
 /** Lets pages of the listed origins read the response; `*` in the list stands for any. */

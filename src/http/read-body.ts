@@ -19,16 +19,17 @@ export class BodyError extends Error {
 
 /**
  * Reads a JSON body.
+ * @param count told of the bytes that arrive; what it throws ends the reading
  * @returns undefined when the content type is not JSON's
  * @throws BodyError for a body that is too large, compressed, not UTF-8 or not JSON
  */
-export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
+export async function readJsonBody(request: IncomingMessage, count: (bytes: number) => void): Promise<unknown> {
   const { type, charset } = parseContentType(request.headers["content-type"] ?? "");
   if (type !== "application/json") return undefined;
   if (charset !== "utf-8") throw new BodyError(415, "The body must be UTF-8.");
   const encoding = request.headers["content-encoding"] ?? "identity";
   if (encoding !== "identity") throw new BodyError(415, "The body must not be compressed.");
-  return parseJson(await readBytes(request));
+  return parseJson(await readBytes(request, count));
 }
 
 function parseContentType(header: string): { type: string; charset: string } {
@@ -37,19 +38,27 @@ function parseContentType(header: string): { type: string; charset: string } {
   return { type, charset: (charset ?? "utf-8").replaceAll('"', "").replace(/^utf8$/, "utf-8") };
 }
 
-async function readBytes(request: IncomingMessage): Promise<Buffer> {
+async function readBytes(request: IncomingMessage, count: (bytes: number) => void): Promise<Buffer> {
   const tooLarge = () => new BodyError(413, `The body must not be larger than ${MAX_BODY_BYTES / 2 ** 20} MiB.`);
   if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let refused = false;
+    const refuse = (error: unknown) => {
+      refused = true;
+      chunks.length = 0;
+      reject(error);
+    };
     request.on("data", (chunk: Buffer) => {
+      if (refused) return;
       size += chunk.length;
-      if (size > MAX_BODY_BYTES) {
-        chunks.length = 0;
-        reject(tooLarge());
-      } else {
+      if (size > MAX_BODY_BYTES) return refuse(tooLarge());
+      try {
+        count(chunk.length);
         chunks.push(chunk);
+      } catch (error) {
+        refuse(error);
       }
     });
     request.on("end", () => resolve(Buffer.concat(chunks)));

@@ -4,15 +4,22 @@ import {
   type FragmentDefinitionNode,
   type GraphQLCompositeType,
   type GraphQLField,
+  type GraphQLInputType,
   type GraphQLSchema,
   getNamedType,
+  getNullableType,
   isCompositeType,
+  isInputObjectType,
+  isInputType,
   isInterfaceType,
+  isListType,
   isObjectType,
   Kind,
   type ObjectValueNode,
   type OperationDefinitionNode,
   type SelectionSetNode,
+  type TypeNode,
+  typeFromAST,
   type ValueNode,
 } from "graphql";
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from "../services/connections/connection.js";
@@ -23,6 +30,10 @@ export interface QueryMeasure {
   depth: number;
   /** Fields that are given another name. */
   aliases: number;
+  /** Directives such as `@include`, each fragment counted wherever it is used. */
+  directives: number;
+  /** Items of all lists in the variables together, lists within lists too; free JSON is not looked into. */
+  items: number;
   /** Fields written, each fragment counted wherever it is used. */
   fields: number;
   /** Work of the whole in units of one plain object: page sizes multiply what stands below them. */
@@ -33,7 +44,7 @@ export interface QueryMeasure {
  * Work of fields that do more than look something up, in units of one object. An estimate lists all tensors of a
  * model, a search of hardware repeats the estimate for every card and system of the catalogue.
  */
-const fieldCosts: Readonly<Record<string, number>> = {
+export const fieldCosts: Readonly<Record<string, number>> = {
   "Query.estimate": 10,
   "Query.estimates": 10,
   "Model.estimate": 10,
@@ -126,7 +137,14 @@ export function measureQuery(
     ),
     read: (value) => plainValue(value, variables, operation),
     maxFields,
-    measure: { depth: 0, aliases: 0, fields: 0, cost: 0 },
+    measure: {
+      depth: 0,
+      aliases: 0,
+      directives: 0,
+      fields: 0,
+      items: countItems(schema, operation, variables),
+      cost: 0,
+    },
   };
   const root = schema.getRootType(operation.operation);
   if (root != null) measureSelections(walk, operation.selectionSet, root, 1, ONCE);
@@ -142,6 +160,7 @@ function measureSelections(
 ): void {
   for (const selection of selections) {
     if (walk.measure.fields > walk.maxFields) return;
+    walk.measure.directives += selection.directives?.length ?? 0;
     switch (selection.kind) {
       case Kind.FIELD:
         measureField(walk, selection, parent, depth, times);
@@ -227,6 +246,30 @@ function multipliersOf(
   }
   const isConnection = field.args.some((argument) => argument.name === "first");
   return { itself: 1, below: isConnection ? pageSize(given("first") ?? given("last")) : 1 };
+}
+
+/** Items of lists in the values of an operation's variables, as far as their types have lists. */
+function countItems(schema: GraphQLSchema, operation: OperationDefinitionNode, variables: Variables): number {
+  let items = 0;
+  const count = (value: unknown, type: GraphQLInputType): void => {
+    const bare = getNullableType(type);
+    if (isListType(bare)) {
+      const list = Array.isArray(value) ? value : [value];
+      items += list.length;
+      for (const item of list) count(item, bare.ofType);
+    } else if (isInputObjectType(bare) && typeof value === "object" && value !== null) {
+      const fields = bare.getFields();
+      for (const [name, content] of Object.entries(value)) {
+        if (Object.hasOwn(fields, name) && fields[name] !== undefined) count(content, fields[name].type);
+      }
+    }
+  };
+  for (const { variable, type } of operation.variableDefinitions ?? []) {
+    const inputType = typeFromAST(schema, type as TypeNode);
+    const name = variable.name.value;
+    if (isInputType(inputType) && Object.hasOwn(variables, name)) count(variables[name], inputType);
+  }
+  return items;
 }
 
 /** A field of an input object, which is a node of the document or comes from a variable. */

@@ -12,6 +12,10 @@ export const queryLimits: Readonly<QueryMeasure> = {
   depth: 16,
   /** A table of ten formats at ten contexts is one query of 100 aliased estimates. */
   aliases: 120,
+  /** Conditions on every field of a page; each is looked at again wherever its fragment is used. */
+  directives: 200,
+  /** A thousand rows of a bulk edit, with up to nine sources, prices or questions each. */
+  items: 10_000,
   /** Every field of every type, written once, is under 400. */
   fields: 2_000,
   /** 100 estimates, or 20 scenarios with texts and hardware (20 x 250), with room; a few seconds of computing. */
@@ -21,6 +25,8 @@ export const queryLimits: Readonly<QueryMeasure> = {
 const words: Record<keyof QueryMeasure, string> = {
   depth: "levels deep",
   aliases: "aliases",
+  directives: "directives, those of fragments counted wherever they are used",
+  items: "items in the lists of the variables",
   fields: "fields, those of fragments counted wherever they are used",
   cost: "units of work, page sizes multiplying what stands below them",
 };
@@ -28,17 +34,21 @@ const words: Record<keyof QueryMeasure, string> = {
 /** Header of requests that want to see what their query costs, in `extensions.cost`. */
 const COST_HEADER = "x-query-cost";
 
-/** Refuses operations beyond the limits before they run, and tells the cost to those who ask. */
+/**
+ * Refuses operations beyond the limits before they run, has the others wait for their turn, and tells the cost to those
+ * who ask.
+ */
 export const queryLimitsPlugin: ApolloServerPlugin<Context> = {
   async requestDidStart() {
     let measure: QueryMeasure | null = null;
     return {
-      async didResolveOperation({ schema, document, operation, request }) {
+      async didResolveOperation({ schema, document, operation, request, contextValue }) {
         if (operation === undefined) return;
         measure = measureQuery(schema, document, operation, request.variables ?? {}, queryLimits.fields);
         for (const [key, limit] of Object.entries(queryLimits) as [keyof QueryMeasure, number][]) {
           if (measure[key] > limit) throw tooComplex(key, measure[key], limit);
         }
+        await contextValue.work.admit({ cost: measure.cost, isMutation: operation.operation === "mutation" });
       },
       async willSendResponse({ request, response }) {
         if (measure === null || response.body.kind !== "single" || !request.http?.headers.get(COST_HEADER)) return;

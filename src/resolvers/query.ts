@@ -21,7 +21,8 @@ export const Query: QueryResolvers = {
   estimate: (_, { input }, { services }) => services.estimation.estimate(input, ["input"]),
   hardware: (_, { input, ...args }, { catalogue, services }) =>
     listHardware(services, services.estimation.estimate(input, ["input"]), args, catalogue),
-  estimates: (_, { inputs }, { services }) => estimateEach(services.estimation, inputs, ["inputs"]),
+  estimates: (_, { inputs }, { services, work }) =>
+    estimateEach(services.estimation, inputs, ["inputs"], work.signal),
 
   model: (_, { slug }, { catalogue }) => catalogue.models.bySlug.get(slug) ?? null,
   models: (_, args, { catalogue }) => listRows(modelList, catalogue.models.rows, args, catalogue),
@@ -40,10 +41,11 @@ export const Query: QueryResolvers = {
   measurement: (_, { slug }, { catalogue }) => catalogue.measurements.bySlug.get(slug) ?? null,
   measurements: (_, args, { catalogue }) => listRows(measurementList, catalogue.measurements.rows, args, catalogue),
 
-  accuracy: (_, { filter }, { catalogue, services }) => findAccuracy(services.evidence, filter ?? {}, catalogue),
+  accuracy: (_, { filter }, { catalogue, services, work }) =>
+    findAccuracy(services.evidence, filter ?? {}, catalogue, work.signal),
 
-  runnable: (_, args, { services }) => services.runnable.find(args),
-  compare: (_, { input }, { catalogue, services }) => compare(input, catalogue, services.estimation),
+  runnable: (_, args, { services, work }) => services.runnable.find(args, work.signal),
+  compare: (_, { input }, { catalogue, services, work }) => compare(input, catalogue, services.estimation, work.signal),
 
   node: (_, { id }, { catalogue, backend }) => findAnyNode(catalogue, backend.audit, id),
   nodes: (_, { ids }, { catalogue, backend }) => findNodes(catalogue, backend.audit, ids),

@@ -16,6 +16,7 @@ import type {
   ModelRef,
   RuntimeInput,
 } from "../estimation/types.js";
+import { inTurns } from "../turns.js";
 
 /** Most cells of one comparison: a page of charts, and no more work than two full lists of estimates. */
 export const MAX_CELLS = 200;
@@ -73,9 +74,15 @@ const WHERE: ArgumentPath = ["input"];
 
 /**
  * Estimates every combination of what is compared; each that makes no sense becomes a failure in its place.
- * @throws BadUserInputError for a list without values, and for more than `MAX_CELLS` combinations
+ * @throws BadUserInputError for a list without values, and for more than `MAX_CELLS` combinations; the signal's reason
+ * when nobody waits for them any more
  */
-export function compare(input: CompareInput, catalogue: Catalogue, estimation: EstimationService): ComparisonModel {
+export async function compare(
+  input: CompareInput,
+  catalogue: Catalogue,
+  estimation: EstimationService,
+  signal?: AbortSignal,
+): Promise<ComparisonModel> {
   requireSize(input);
   const labels = {
     model: distinct(input.models.map((ref) => labelOfModel(ref, catalogue))),
@@ -84,25 +91,30 @@ export function compare(input: CompareInput, catalogue: Catalogue, estimation: E
     hardware: distinct(input.hardware?.map((set) => labelOfHardware(set, catalogue)) ?? ["no limit"]),
     runtime: distinct((input.runtimes ?? [{}]).map((settings) => runtimeOf(settings, catalogue).name)),
   };
-  const cells: ComparisonCellModel[] = [];
+  const places: Record<Dimension, number>[] = [];
   for (const model of labels.model.keys())
     for (const quant of labels.quant.keys())
       for (const context of labels.context.keys())
         for (const hardware of labels.hardware.keys())
-          for (const runtime of labels.runtime.keys()) {
-            const at = { model, quant, context, hardware, runtime };
-            cells.push({
-              ...at,
-              hardware: input.hardware == null ? null : hardware,
-              runtime: input.runtimes == null ? null : runtime,
-              modelLabel: labels.model[model] ?? "",
-              quantLabel: labels.quant[quant] ?? "",
-              contextTokens: input.contexts[context] ?? 0,
-              hardwareLabel: labels.hardware[hardware] ?? "",
-              runtimeLabel: labels.runtime[runtime] ?? "",
-              outcome: estimateCell(input, at, estimation),
-            });
-          }
+          for (const runtime of labels.runtime.keys()) places.push({ model, quant, context, hardware, runtime });
+  const cells: ComparisonCellModel[] = [];
+  await inTurns(
+    places,
+    (at) => {
+      cells.push({
+        ...at,
+        hardware: input.hardware == null ? null : at.hardware,
+        runtime: input.runtimes == null ? null : at.runtime,
+        modelLabel: labels.model[at.model] ?? "",
+        quantLabel: labels.quant[at.quant] ?? "",
+        contextTokens: input.contexts[at.context] ?? 0,
+        hardwareLabel: labels.hardware[at.hardware] ?? "",
+        runtimeLabel: labels.runtime[at.runtime] ?? "",
+        outcome: estimateCell(input, at, estimation),
+      });
+    },
+    signal,
+  );
   const axis = (dimension: ComparisonAxisModel["dimension"], label: string, values: readonly string[]) => ({
     dimension,
     label,

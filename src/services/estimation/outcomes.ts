@@ -1,4 +1,5 @@
 import { BadUserInputError } from "../../errors.js";
+import { inTurns } from "../turns.js";
 import type { ArgumentPath, EstimateFailureModel, EstimateInput, EstimateModel, EstimationService } from "./types.js";
 
 /** Most inputs of one request. */
@@ -6,17 +7,26 @@ const MAX_INPUTS = 100;
 
 /**
  * Estimates several inputs; each that makes no sense becomes a failure in its place.
- * @throws BadUserInputError for too many of them
+ * @throws BadUserInputError for too many of them; the signal's reason when nobody waits for them any more
  */
-export function estimateEach(
+export async function estimateEach(
   estimation: EstimationService,
   inputs: readonly EstimateInput[],
   path: ArgumentPath,
-): (EstimateModel | EstimateFailureModel)[] {
+  signal?: AbortSignal,
+): Promise<(EstimateModel | EstimateFailureModel)[]> {
   if (inputs.length > MAX_INPUTS) {
     throw new BadUserInputError(`At most ${MAX_INPUTS} inputs at once, not ${inputs.length}.`, path);
   }
-  return inputs.map((input, index) => estimateOne(estimation, input, [...path, String(index)]));
+  const outcomes: (EstimateModel | EstimateFailureModel)[] = [];
+  await inTurns(
+    inputs.entries(),
+    ([index, input]) => {
+      outcomes.push(estimateOne(estimation, input, [...path, String(index)]));
+    },
+    signal,
+  );
+  return outcomes;
 }
 
 /** Estimates one input; one that makes no sense becomes a failure. */

@@ -1,5 +1,6 @@
 import type { Catalogue } from "../../data/catalogue.js";
 import { findAll } from "../catalogue/conditions.js";
+import { inTurns } from "../turns.js";
 import type { AttentionKind, EvidenceService } from "./evidence.js";
 import { type AccuracyReportModel, reportAccuracy } from "./report.js";
 import type { AccuracyComponent } from "./types.js";
@@ -14,16 +15,20 @@ export interface AccuracyFilter {
 
 /**
  * The estimator's error over the measurements that match.
- * @throws BadUserInputError for an unknown slug, with the nearest ones
+ * @throws BadUserInputError for an unknown slug, with the nearest ones; the signal's reason when nobody waits for it
+ * any more
  */
-export function findAccuracy(
+export async function findAccuracy(
   evidence: EvidenceService,
   filter: AccuracyFilter,
   catalogue: Catalogue,
-): AccuracyReportModel {
+  signal?: AbortSignal,
+): Promise<AccuracyReportModel> {
   const runtimes =
     filter.runtime && idsOf(findAll(catalogue.runtimes, filter.runtime, ["filter", "runtime"], "runtime"));
   const models = filter.model && idsOf(findAll(catalogue.models, filter.model, ["filter", "model"], "model"));
+  // Compared one by one, and kept: the report finds them done.
+  await inTurns(catalogue.measurements.rows, (measurement) => void evidence.of(measurement), signal);
   const matching = evidence.all((measurement) => {
     if (runtimes && !runtimes.has(measurement.runtimeId)) return false;
     return !models || (measurement.modelId !== null && models.has(measurement.modelId));

@@ -12,11 +12,12 @@ import { type ResolvedSettings, resolveExtras, resolveSettings } from "../estima
 import { pricesOf, type SpeedService } from "../estimation/speed.js";
 import type { EstimateModel, EstimationService, ParallelPlanModel } from "../estimation/types.js";
 import { keepRecent } from "../kept.js";
+import { type SharedWork, shareWork } from "../shared-work.js";
+import { inTurns } from "../turns.js";
 import { compileConditions, type RunnableConditions } from "./conditions.js";
 import { describeMiss, explainEmpty, obstacleOf } from "./explain-empty.js";
 import { createSetupFits, type SetupFits } from "./model-fits.js";
 import { orderOf, type RunnableRow } from "./orders.js";
-import { inTurns } from "./turns.js";
 import type {
   RunnableArguments,
   RunnableConnectionModel,
@@ -43,8 +44,11 @@ const FAULTS_OF_SETTINGS: ReadonlySet<EstimateErrorCode> = new Set([
 
 /** Finds what given hardware can run, over one version of the catalogue. */
 export interface RunnableService {
-  /** @throws BadUserInputError for arguments that make no sense, with their path */
-  find(args: RunnableArguments): Promise<RunnableConnectionModel>;
+  /**
+   * @param signal ends the search, unless somebody else waits for the same one
+   * @throws BadUserInputError for arguments that make no sense, with their path; the signal's reason
+   */
+  find(args: RunnableArguments, signal?: AbortSignal): Promise<RunnableConnectionModel>;
 }
 
 /** What a search came by. */
@@ -84,7 +88,7 @@ export function createRunnableService(
   speed: SpeedService,
 ): RunnableService {
   const setups = keepRecent<SetupFits>(SETUPS_KEPT);
-  const searches = keepRecent<Promise<Search>>(LISTS_KEPT);
+  const searches = keepRecent<SharedWork<Search>>(LISTS_KEPT);
 
   function fitsOf(
     args: RunnableArguments,
@@ -107,17 +111,18 @@ export function createRunnableService(
     settings: RunnableSettings,
     filter: RunnableFilter,
     sort: RunnableSort,
+    signal: AbortSignal,
   ): Promise<Search> {
     const resolved = resolveSettings(settings, ["settings"], catalogue);
     const hardware = resolveHardware(args.hardware, ["hardware"], catalogue, resolved.runtime);
     const conditions = compileConditions(filter, catalogue);
     const fits = fitsOf(args, settings, resolved, hardware);
-    const found = await collect(fits, catalogue.models.rows, settings, filter, conditions);
+    const found = await collect(fits, catalogue.models.rows, settings, filter, conditions, signal);
     if (found.refusal instanceof EstimateError && FAULTS_OF_SETTINGS.has(found.refusal.code)) {
       throw blame(found.refusal, settings);
     }
-    if (sort === "MOST_CONTEXT") await inTurns(found.rows, (row) => measureContext(row, fits));
-    if (sort === "FASTEST") await inTurns(found.rows, (row) => measureSpeed(row, fits));
+    if (sort === "MOST_CONTEXT") await inTurns(found.rows, (row) => measureContext(row, fits), signal);
+    if (sort === "FASTEST") await inTurns(found.rows, (row) => measureSpeed(row, fits), signal);
     return { fits, findings: found, rows: sortItems(found.rows, orderOf(sort)) };
   }
 
@@ -162,16 +167,20 @@ export function createRunnableService(
   }
 
   return {
-    async find(args) {
+    async find(args, signal) {
       const settings = args.settings ?? DEFAULT_SETTINGS;
       const filter = args.filter ?? NO_FILTER;
       const sort = args.sort ?? "BALANCED";
       const order = orderOf(sort);
       checkPage(order, args);
       const key = JSON.stringify([args.hardware, settings, filter, sort]);
-      const pending = searches.get(key, () => search(args, settings, filter, sort));
-      pending.catch(() => searches.drop(key));
-      const { fits, findings, rows } = await pending;
+      const shared = searches.get(key, () =>
+        shareWork(
+          (ending) => search(args, settings, filter, sort, ending),
+          () => searches.drop(key),
+        ),
+      );
+      const { fits, findings, rows } = await shared.join(signal);
       const page = paginateSorted(rows, order, args);
       const edges = page.edges.map(({ cursor, node }) => ({ cursor, node: describeRow(node, fits) }));
       return {
@@ -195,6 +204,7 @@ async function collect(
   settings: RunnableSettings,
   filter: RunnableFilter,
   conditions: RunnableConditions,
+  signal: AbortSignal,
 ): Promise<Findings> {
   const { passesModel, passesFormat } = conditions;
   const formats = new Set(fits.setup.formats.filter(passesFormat));
@@ -206,7 +216,7 @@ async function collect(
   let refusal: Refusal | null = null;
   let isRefused = true;
   let inapplicable: Findings["inapplicable"] = null;
-  await inTurns(obstacleOf(fits.setup) === null && formats.size > 0 ? contexts : [], ({ model, context }) => {
+  const look = ({ model, context }: { model: ModelRow; context: number }) => {
     const ofModel = fits.of(model, context);
     const refused = [...ofModel.refusals].find(([format]) => formats.has(format))?.[1];
     refusal ??= refused ?? null;
@@ -228,7 +238,8 @@ async function collect(
       if (filter.bestFormatOnly) break;
     }
     if (candidates.length === 0) tooLarge.push({ model, context, formats: large });
-  });
+  };
+  await inTurns(obstacleOf(fits.setup) === null && formats.size > 0 ? contexts : [], look, signal);
   let misses: readonly RunnableRow[] | undefined;
   return {
     rows,

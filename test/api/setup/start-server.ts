@@ -2,7 +2,7 @@ import type { AddressInfo } from "node:net";
 import type { Catalogue } from "../../../src/data/catalogue.js";
 import { type CurrentCatalogue, createHttpService, type HttpOptions, type HttpService } from "../../../src/http.js";
 import type { Log } from "../../../src/log.js";
-import { createApi } from "../../../src/server.js";
+import { type ApiOptions, createApi } from "../../../src/server.js";
 import { ANONYMOUS } from "../../../src/services/access/viewer.js";
 import type { Backend } from "../../../src/services/backend.js";
 
@@ -34,10 +34,14 @@ const noBackend: Backend = {
   access: { identify: async () => ANONYMOUS, createToken: refuse, revokeToken: refuse, listTokens: refuse },
 };
 
+/** Settings of a test's server: those of HTTP and where persisted queries are kept. */
+export type ServerOptions = Partial<Omit<HttpOptions, "api" | "catalogue" | "log">> &
+  Pick<ApiOptions, "persistedQueries">;
+
 /** Starts the real server over a catalogue, on a port that the system chooses. */
 export async function startServer(
   catalogue: Catalogue | CurrentCatalogue,
-  options: Partial<Pick<HttpOptions, "corsOrigins" | "playground" | "backend" | "trustedProxies">> = {},
+  options: ServerOptions = {},
 ): Promise<TestServer> {
   const logged: TestServer["logged"] = [];
   const note = (message: string, error?: unknown) => void logged.push({ message, error });
@@ -46,9 +50,17 @@ export async function startServer(
     "current" in catalogue
       ? catalogue
       : { current: () => catalogue, reach: async (version: number) => catalogue.version >= version };
-  const api = createApi({ log });
+  const { persistedQueries, ...httpOptions } = options;
+  const api = createApi({ log, ...(persistedQueries !== undefined && { persistedQueries }) });
   await api.start();
-  const service = createHttpService({ api, catalogue: source, backend: noBackend, corsOrigins: [], log, ...options });
+  const service = createHttpService({
+    api,
+    catalogue: source,
+    backend: noBackend,
+    corsOrigins: [],
+    log,
+    ...httpOptions,
+  });
   await new Promise<void>((resolve) => service.server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(service.server.address() as AddressInfo).port}`;
   return {
