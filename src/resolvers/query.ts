@@ -21,8 +21,7 @@ export const Query: QueryResolvers = {
   estimate: (_, { input }, { services }) => services.estimation.estimate(input, ["input"]),
   hardware: (_, { input, ...args }, { catalogue, services }) =>
     listHardware(services, services.estimation.estimate(input, ["input"]), args, catalogue),
-  estimates: (_, { inputs }, { services, work }) =>
-    estimateEach(services.estimation, inputs, ["inputs"], work.signal),
+  estimates: (_, { inputs }, { services, work }) => estimateEach(services.estimation, inputs, ["inputs"], work.signal),
 
   model: (_, { slug }, { catalogue }) => catalogue.models.bySlug.get(slug) ?? null,
   models: (_, args, { catalogue }) => listRows(modelList, catalogue.models.rows, args, catalogue),

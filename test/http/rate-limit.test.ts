@@ -5,7 +5,7 @@ import { createTokenBuckets } from "../../src/http/token-buckets.js";
 import { ANONYMOUS, type Viewer } from "../../src/services/access/viewer.js";
 import type { Backend } from "../../src/services/backend.js";
 import { smallCatalogue } from "../api/setup/small-catalogue.js";
-import { type Answer, type ServerOptions, startServer, type TestServer } from "../api/setup/start-server.js";
+import { type Answer, noBackend, type ServerOptions, startServer, type TestServer } from "../api/setup/start-server.js";
 import { loadSeedCatalogue } from "./seed-catalogue.js";
 
 const started: TestServer[] = [];
@@ -113,21 +113,16 @@ describe("an address", () => {
 describe("a token", () => {
   function backend() {
     const asked: (string | undefined)[] = [];
-    const refuse = () => Promise.reject(new Error("not part of this test"));
-    const viewer: Viewer = { name: "prices", role: "EDITOR", tokenId: "t1", isAnonymous: false };
+    const viewer: Viewer = { ...ANONYMOUS, name: "prices", role: "EDITOR", tokenId: "t1", isAnonymous: false };
     const stub: Backend = {
-      editing: { edit: refuse },
-      audit: { list: refuse, listOfRow: refuse, find: refuse },
+      ...noBackend,
       access: {
+        ...noBackend.access,
         async identify(header) {
           asked.push(header);
-          if (header === undefined) return ANONYMOUS;
-          if (header.startsWith("Bearer good")) return viewer;
+          if (header?.startsWith("Bearer good")) return viewer;
           throw new Error("unknown");
         },
-        createToken: refuse,
-        revokeToken: refuse,
-        listTokens: refuse,
       },
     };
     return { stub, asked };
@@ -211,7 +206,8 @@ describe("token buckets", () => {
     const query = `{ a: estimate(${input("q4_k_m")}) { ${fields} } b: estimate(${input("q8_0")}) { ${fields} } }`;
     const { errors, extensions } = await server.query(query, {}, { "x-query-cost": "1" });
     expect(errors).toBeUndefined();
-    const units = 1 + (extensions?.cost as { cost: number }).cost;
+    const { cost } = (extensions as { cost: { cost: number } }).cost;
+    const units = 1 + cost;
     let time = 0;
     const buckets = createTokenBuckets(() => time);
     const perSecond = 50;

@@ -27,7 +27,7 @@ export interface TestServer extends HttpService {
 const refuse = () => Promise.reject(new Error("this test has no database"));
 
 /** Stands for the database where a test has none: nobody sends a token, nothing is edited. */
-const noBackend: Backend = {
+export const noBackend: Backend = {
   editing: { edit: refuse },
   imports: { importModel: refuse },
   audit: { list: refuse, listOfRow: refuse, find: refuse },
