@@ -135,7 +135,7 @@ function editNamed(name: string): Example {
 
 /** Replaces the text of an editor by what the clipboard has: typed brackets would be closed by the editor itself. */
 async function paste(editor: Locator, text: string): Promise<void> {
-  await page.evaluate((copied) => navigator.clipboard.writeText(copied), text);
+  await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(text)})`);
   await editor.click();
   await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.press("ControlOrMeta+v");
