@@ -65,6 +65,7 @@ const samples: Record<string, Sample> = {
       gpuCount: 4,
       scaleUpDomainGpus: 4,
       hostMemoryGib: 64,
+      maxNodes: 2,
       usdPerHour: 1.25,
       sources,
     },

@@ -345,6 +345,16 @@ describe("splits of serving engines", () => {
     const local = await hardware(deepseek, { system: ["aws-g6-48xlarge"] });
     expect(local).toMatchObject({ totalCount: 0, nearest: [{ nodes: 1, count: 8 }] });
   });
+
+  it("do not join serverless workers, between which there is no network", async () => {
+    const input = { ...model("llama-3.1-70b", 8192, "fp8"), ...vllm() };
+    const { nodes } = await hardware(input, { search: "serverless" });
+    expect(nodes.length).toBeGreaterThan(0);
+    expect(nodes.every((fit) => fit.nodes === 1)).toBe(true);
+    const large = await hardware({ ...model("deepseek-v3", 8192, "fp8"), ...vllm() }, { search: "serverless" });
+    expect(large.nodes).toEqual([]);
+    expect(large.reason).toMatch(/8 cards and systems .*too small/);
+  });
 });
 
 describe("filters and sorts", () => {

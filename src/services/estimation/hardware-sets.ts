@@ -61,7 +61,8 @@ export function listSets({ gpu, system }: Candidate, runtime: RuntimeRequest["ki
   if (system === null) {
     return Array.from({ length: CARDS_IN_ONE_MACHINE[gpu.form] }, (_, index) => cardSet(gpu, index + 1));
   }
-  const most = ACROSS_MACHINES.has(runtime) ? Math.min(MAX_NODES, Math.floor(MAX_DEVICES / system.gpuCount)) : 1;
+  const limits = [MAX_NODES, Math.floor(MAX_DEVICES / system.gpuCount), system.maxNodes ?? MAX_NODES];
+  const most = ACROSS_MACHINES.has(runtime) ? Math.min(...limits) : 1;
   return Array.from({ length: Math.max(1, most) }, (_, index) => systemSet(gpu, system, index + 1));
 }
 

@@ -262,6 +262,7 @@ function system(slug: string, gpuSlug: string, gpuCount: number, usdPerHour: num
     interconnect: null,
     scaleUpDomainGpus: gpuCount,
     hostMemoryGib: 512,
+    maxNodes: null,
     vcpus: 96,
     usdPerHour,
     priceAsOf: usdPerHour === null ? null : "2026-01-01",

@@ -13,6 +13,7 @@ export const systemInput = z.strictObject({
   interconnect: maybe(name),
   scaleUpDomainGpus: positiveInt,
   hostMemoryGib: maybe(positive),
+  maxNodes: maybe(positiveInt),
   vcpus: maybe(positiveInt),
   usdPerHour: maybe(notNegative),
   priceAsOf: maybe(date),
