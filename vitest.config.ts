@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: { alias: [{ find: /^graphql$/, replacement: fileURLToPath(import.meta.resolve("graphql")) }] },
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts", "seed/**/*.test.ts", "scripts/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "test/browser/**", "test/dist/**", "test/hard/**"],
+    exclude: [...configDefaults.exclude, "test/browser/**", "test/dist/**", "test/redis/**", "test/hard/**"],
     globalSetup: "test/setup/global.ts",
     pool: "forks",
     // Each worker may hold a PostgreSQL in memory.
