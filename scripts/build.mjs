@@ -68,8 +68,14 @@ async function compileServer() {
     format: "esm",
     platform: "node",
     target: "node20",
-    // Packages that read files beside their own.
-    external: ["@electric-sql/*", "@prisma/schema-engine-wasm", "@prisma/client/runtime/query_compiler*", "pg-native"],
+    // Packages that read files beside their own, and those that only imports of models need.
+    external: [
+      "@huggingface/*",
+      "@electric-sql/*",
+      "@prisma/schema-engine-wasm",
+      "@prisma/client/runtime/query_compiler*",
+      "pg-native",
+    ],
     // Packages as ES modules where they come as such: what is not used of them is left out.
     mainFields: ["module", "main"],
     // Packages that are not ES modules ask for Node's own with this.

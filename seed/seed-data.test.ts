@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { slugOfRepo } from "../scripts/import-config.js";
 import type { Architecture } from "../src/estimator/architecture/architecture.js";
 import type { QuantScheme } from "../src/estimator/quantization/scheme.js";
 import { storeTensors } from "../src/estimator/quantization/store-tensors.js";
@@ -9,6 +8,7 @@ import { readCatalogueFiles } from "../src/services/catalogue-files/catalogue-fo
 import { toFolder } from "../src/services/catalogue-files/export-catalogue.js";
 import { normalizeFiles } from "../src/services/catalogue-files/normalize-files.js";
 import { parseDocument } from "../src/services/catalogue-files/parse-sections.js";
+import { slugOfRepo } from "../src/services/imports/repository-name.js";
 import { SEED_FOLDER } from "../src/services/seeding/read-seed.js";
 
 interface ModelRow {

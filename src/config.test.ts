@@ -35,6 +35,7 @@ describe("readConfig", () => {
         maxConnections: 4_000,
         trustedDocuments: null,
       },
+      hub: { url: "https://huggingface.co", token: null, fileOrigins: [] },
     });
   });
 
@@ -73,6 +74,9 @@ describe("readConfig", () => {
         HEAVY_OPERATIONS: "4",
         MAX_CONNECTIONS: "100",
         TRUSTED_DOCUMENTS: "documents.json",
+        HUGGINGFACE_URL: "https://hub.example/models/",
+        HUGGINGFACE_TOKEN: "hf_secret",
+        HUGGINGFACE_FILE_HOSTS: "cdn.example, http://127.0.0.1:8080",
       }),
     ).toEqual({
       port: 0,
@@ -107,7 +111,13 @@ describe("readConfig", () => {
         maxConnections: 100,
         trustedDocuments: "documents.json",
       },
+      hub: {
+        url: "https://hub.example/models",
+        token: "hf_secret",
+        fileOrigins: ["https://cdn.example", "http://127.0.0.1:8080"],
+      },
     });
+    expect(readConfig({ HUGGINGFACE_URL: "off" }).hub).toBeNull();
   });
 
   it.each([
@@ -134,6 +144,11 @@ describe("readConfig", () => {
     ["OPERATION_TIMEOUT_SECONDS", "off"],
     ["HEAVY_OPERATIONS", "0"],
     ["MAX_CONNECTIONS", "many"],
+    ["HUGGINGFACE_URL", "huggingface.co"],
+    ["HUGGINGFACE_URL", "file:///etc"],
+    ["HUGGINGFACE_URL", "https://me:secret@hub.example"],
+    ["HUGGINGFACE_TOKEN", "a secret"],
+    ["HUGGINGFACE_FILE_HOSTS", "cdn.example/path"],
   ])("refuses %s=%s in a sentence that repeats no secret", (name, value) => {
     const [sentence, ...more] = problems({ [name]: value });
     expect(more).toEqual([]);

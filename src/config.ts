@@ -4,6 +4,7 @@ import type { DatabaseTarget } from "./data/database.js";
 import { isProxyRange } from "./http/client-address.js";
 import { type LogLevel, logLevels } from "./log.js";
 import type { SignInSettings } from "./services/access/sign-in-provider.js";
+import type { HubSettings } from "./services/imports/hub/guarded-fetch.js";
 import { readSignInSettings } from "./sign-in-settings.js";
 
 /** All settings of a server; every one has a default. */
@@ -29,6 +30,8 @@ export interface Config {
   /** A Redis or Valkey server whose memory several servers share; null for none. */
   redisUrl: string | null;
   limits: LimitsConfig;
+  /** The hub that models are imported from; null where none may be contacted. */
+  hub: HubSettings | null;
 }
 
 /** Settings that cannot be used, a sentence for each. */
@@ -48,6 +51,9 @@ const DEFAULT_PORT = 4000;
 const MAX_PORT = 65_535;
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_DATA_DIR = ".data";
+const DEFAULT_HUB = "https://huggingface.co";
+/** Stands for no hub at all. */
+const NO_HUB = "off";
 /** Shorter tokens can be guessed. */
 const MIN_ADMIN_TOKEN_LENGTH = 16;
 
@@ -93,6 +99,10 @@ export function readConfig(environment: Environment): Config {
     signIn: readSignInSettings(given, problems),
     redisUrl: read<string | null>("REDIS_URL", parseRedisUrl, null),
     limits: readLimits((name, parse, fallback) => read(name, (text) => problemOf(parse(text)), fallback)),
+    hub: withHub(read<string>("HUGGINGFACE_URL", parseHubUrl, DEFAULT_HUB), {
+      token: read<string | null>("HUGGINGFACE_TOKEN", parseToken, null),
+      fileOrigins: read<readonly string[]>("HUGGINGFACE_FILE_HOSTS", parseFileHosts, []),
+    }),
   };
   if (problems.length > 0) throw new ConfigurationError(problems);
   return config;
@@ -110,6 +120,33 @@ class Problem {
 /** A fault that others found. */
 function problemOf<Value>(value: Value | Fault): Value | Problem {
   return typeof value === "object" && value !== null && "fault" in value ? new Problem(value.fault) : (value as Value);
+}
+
+function withHub(url: string, settings: Omit<HubSettings, "url">): HubSettings | null {
+  return url === NO_HUB ? null : { url, ...settings };
+}
+
+/** The address may hold a password where none should be, so that the message does not repeat it. */
+function parseHubUrl(text: string): string | Problem {
+  if (text.toLowerCase() === NO_HUB) return NO_HUB;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isPlain = url !== null && isWeb(url) && `${url.username}${url.password}${url.search}${url.hash}` === "";
+  return isPlain
+    ? text.replace(/\/+$/, "")
+    : new Problem(`must be an address such as ${DEFAULT_HUB}, or ${NO_HUB} for none.`);
+}
+
+/** Hosts stand for their origins by HTTPS. */
+function parseFileHosts(text: string): readonly string[] | Problem {
+  const origins = splitList(text).map((host) => (host.includes("://") ? host : `https://${host}`));
+  const wrong = origins.find((origin) => !isOrigin(origin));
+  return wrong === undefined
+    ? origins
+    : new Problem(`must be hosts such as cdn.example.org, separated by commas; "${wrong}" is none.`);
+}
+
+function parseToken(text: string): string | Problem {
+  return /^[\x21-\x7e]+$/.test(text) ? text : new Problem("must consist of visible ASCII characters without spaces.");
 }
 
 function parsePort(text: string): number | Problem {

@@ -63,7 +63,13 @@ async function start(config: Config, log: Log, closers: Closers): Promise<void> 
   const { database, catalogue } = await openCatalogue(config, log, closers);
   const adminToken = await findAdminToken(config);
   const signIn = config.signIn === null ? null : signInThrough(config.signIn, log);
-  const backend = createBackend({ database, catalogue, adminToken: adminToken?.token ?? null, signIn });
+  const backend = createBackend({
+    database,
+    catalogue,
+    adminToken: adminToken?.token ?? null,
+    signIn,
+    hub: config.hub && { settings: config.hub },
+  });
   const { corsOrigins, trustedProxies, limits, redisUrl } = config;
   const { protection, persistedQueries, close } = await openProtection(limits, redisUrl, readSchema(), log);
   closers.push(close);

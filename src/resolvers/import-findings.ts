@@ -4,8 +4,8 @@ import type { ImportFindings } from "../services/imports/plan-import.js";
 
 /** What an import found, as the schema shows it. */
 export function toImportFindings(findings: ImportFindings, catalogue: Catalogue) {
-  const { facts, count, comparison, checkpointFormat, files, notes } = findings;
-  const { description, repo, baseRepo, commit, architecture, publishedParameters, checkpoint } = facts;
+  const { facts, architecture, count, comparison, checkpointFormat, files, notes } = findings;
+  const { description, repo, baseRepo, commit, publishedParameters, checkpoint } = facts;
   return {
     source: description,
     repo,

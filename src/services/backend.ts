@@ -4,6 +4,7 @@ import { type AccessService, createAccessService } from "./access/access.js";
 import type { SignInProvider } from "./access/sign-in-provider.js";
 import { type AuditService, createAuditService } from "./audit/audit.js";
 import { createEditingService, type EditingService } from "./editing/editing.js";
+import type { Hub } from "./imports/hub/read-repository.js";
 import { createImportService, type ImportService } from "./imports/imports.js";
 
 /** What a server does that needs the database while it answers. */
@@ -21,14 +22,17 @@ export interface BackendOptions {
   adminToken: string | null;
   /** Whose tokens are taken beside the server's own; null or absent: nobody's. */
   signIn?: SignInProvider | null;
+  /** The hub that models are imported from; null or absent: none may be contacted. */
+  hub?: Hub | null;
 }
 
 /** Builds what needs the database. */
-export function createBackend({ database, catalogue, adminToken, signIn = null }: BackendOptions): Backend {
+export function createBackend(options: BackendOptions): Backend {
+  const { database, catalogue, adminToken, signIn = null, hub = null } = options;
   const editing = createEditingService(database, catalogue);
   return {
     editing,
-    imports: createImportService(editing),
+    imports: createImportService(editing, hub),
     audit: createAuditService(database),
     access: createAccessService({ database, adminToken, signIn }),
   };

@@ -1,5 +1,19 @@
 /** What can be wrong with an edit. */
-export type UserErrorCode = "INVALID" | "TAKEN" | "NOT_FOUND" | "STALE" | "IN_USE" | "TOO_MANY" | "NOT_MODELLED";
+export type UserErrorCode =
+  | "INVALID"
+  | "TAKEN"
+  | "NOT_FOUND"
+  | "STALE"
+  | "IN_USE"
+  | "TOO_MANY"
+  | "NOT_MODELLED"
+  | "PRIVATE"
+  | "GATED"
+  | "RATE_LIMITED"
+  | "TIMED_OUT"
+  | "TOO_LARGE"
+  | "UNREACHABLE"
+  | "REFUSED_HOST";
 
 /** One thing that is wrong with an edit; nothing of it was saved. */
 export interface UserError {

@@ -2,6 +2,8 @@ import type { EditingService, EditOptions, EditOutcome } from "../editing/editin
 import { EDIT_FORMS } from "../editing/forms.js";
 import { refuse } from "../editing/plan.js";
 import type { ArgumentPath } from "../editing/user-error.js";
+import { type GgufHeaderInput, readGgufUpload } from "./gguf/read-upload.js";
+import { type Hub, type RepositoryInput, readRepository } from "./hub/read-repository.js";
 import { ImportError } from "./import-error.js";
 import { type ImportFindings, type ImportOverrides, planImport } from "./plan-import.js";
 import { readConfig } from "./read-config.js";
@@ -12,6 +14,8 @@ import type { SourceFacts } from "./source-facts.js";
 export interface ImportSource {
   /** A config.json: an object, or its text. */
   config?: unknown;
+  huggingFace?: RepositoryInput | null | undefined;
+  ggufHeader?: GgufHeaderInput | null | undefined;
 }
 
 /** An import as the API has it. */
@@ -35,13 +39,16 @@ export interface ImportService {
   importModel(input: ImportInput, options: EditOptions): Promise<ImportOutcome>;
 }
 
-/** Builds the service over the one that edits. */
-export function createImportService(editing: EditingService): ImportService {
+/**
+ * Builds the service over the one that edits.
+ * @param hub the hub that repositories are read from; null where none may be contacted
+ */
+export function createImportService(editing: EditingService, hub: Hub | null): ImportService {
   return {
     async importModel({ source, ...overrides }, options) {
       let findings: ImportFindings | null = null;
       try {
-        const facts = await readSource(source, overrides, ["input", "source"]);
+        const facts = await readSource(source, overrides, hub);
         const outcome = await editing.edit((catalogue) => {
           const planned = planImport(facts, overrides, catalogue);
           findings = planned.findings;
@@ -57,12 +64,24 @@ export function createImportService(editing: EditingService): ImportService {
   };
 }
 
-async function readSource(
-  source: ImportSource,
+/** Argument that the source is in. */
+const SOURCE_PATH = ["input", "source"];
+
+/**
+ * What a source says.
+ * @throws ImportError
+ */
+export async function readSource(
+  { config, huggingFace, ggufHeader }: ImportSource,
   { huggingFaceRepo }: ImportOverrides,
-  path: ArgumentPath,
+  hub: Hub | null,
 ): Promise<SourceFacts> {
-  return readConfigSource(source.config, huggingFaceRepo ?? null, [...path, "config"]);
+  if (ggufHeader != null) return readGgufUpload(ggufHeader, [...SOURCE_PATH, "ggufHeader"]);
+  if (huggingFace == null) return readConfigSource(config, huggingFaceRepo ?? null, [...SOURCE_PATH, "config"]);
+  const path = [...SOURCE_PATH, "huggingFace"];
+  if (hub !== null) return readRepository(huggingFace, hub, path);
+  const message = "This server reads no repositories (HUGGINGFACE_URL is off). Paste the model's config.json instead.";
+  throw new ImportError("UNREACHABLE", path, message);
 }
 
 /** @param repo repository that the config is said to be from */
@@ -76,6 +95,7 @@ function readConfigSource(config: unknown, repo: string | null, path: ArgumentPa
     baseRepo: null,
     commit: null,
     architecture,
+    unreadable: null,
     isWhole: true,
     name: null,
     licence: null,

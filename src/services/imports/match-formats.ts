@@ -22,15 +22,26 @@ export interface FileMatch {
  */
 const LARGEST_DIFFERENCE = 0.15;
 
-/** Looks up the format of a file and checks that its size is one that the model can have in it. */
+/**
+ * Looks up the format of a file, and checks that its size is one that the model can have in it: an estimate in that format
+ * takes the file's size for its weights.
+ */
 export function matchFile(file: PublishedFile, model: ModelRow, catalogue: Catalogue): FileMatch {
-  const { scheme } = file;
-  if (scheme === null) {
-    return { quantFormat: null, becomesRow: true, note: `"${file.quantName}" is no format that is known here.` };
+  if (file.repo === null) {
+    return { quantFormat: null, becomesRow: false, note: "Only a file of a repository becomes a row: give repo." };
   }
-  const found = matchScheme(scheme, catalogue);
+  const isGguf = file.kind === "gguf";
+  if (!isGguf && file.scheme === null) {
+    return { quantFormat: null, becomesRow: false, note: "What it takes follows from its parameters." };
+  }
+  const found = file.scheme === null ? formatNamed(file.quantName, catalogue) : matchScheme(file.scheme, catalogue);
   if (found === null) {
     return { quantFormat: null, becomesRow: true, note: `The catalogue does not have the format "${file.quantName}".` };
+  }
+  const { architecture } = model;
+  if (!isGguf && ((architecture.encoders ?? []).length > 0 || architecture.nextTokenPrediction !== undefined)) {
+    const note = "It may hold towers and prediction blocks besides, so that its size is not that of the weights alone.";
+    return { quantFormat: null, becomesRow: true, note };
   }
   const expected = expectedBytes(model, found.scheme);
   if (expected !== null && Math.abs(file.sizeBytes / expected - 1) > LARGEST_DIFFERENCE) {
@@ -40,6 +51,12 @@ export function matchFile(file: PublishedFile, model: ModelRow, catalogue: Catal
     return { quantFormat: null, becomesRow: true, note };
   }
   return { quantFormat: found, becomesRow: true, note: null };
+}
+
+/** The format of GGUF files that llama-quantize calls so. */
+function formatNamed(quantName: string, catalogue: Catalogue): QuantFormatRow | null {
+  const row = catalogue.quantFormats.bySlug.get(quantName.toLowerCase());
+  return row !== undefined && row.archivedAt === null && row.scheme.kind === "ggml" ? row : null;
 }
 
 /** Bytes of a model's tensors in a format; null where the model cannot be stored in it. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Catalogue } from "../../data/catalogue.js";
 import type { ModelRow, QuantFormatRow, Source } from "../../data/rows.js";
+import type { Architecture } from "../../estimator/architecture/architecture.js";
 import { countParameters, type ParameterCount } from "../../estimator/tensors/count-parameters.js";
 import { previewCatalogue } from "../editing/apply-changes.js";
 import { EDIT_FORMS } from "../editing/forms.js";
@@ -30,6 +31,8 @@ export interface ImportOverrides {
 /** What an import found, with what the catalogue knows about it. */
 export interface ImportFindings {
   facts: SourceFacts;
+  /** Of the source, or of the row where the source does not say. */
+  architecture: Architecture;
   count: ParameterCount;
   /** Null when the source does not say how many parameters it has. */
   comparison: ParameterComparison | null;
@@ -69,13 +72,18 @@ export function planImport(facts: SourceFacts, overrides: ImportOverrides, catal
   let input: ApiInput;
   try {
     existing = findExisting(facts, overrides, catalogue);
+    if (existing === null && facts.unreadable !== null) {
+      return { plan: refuse(form, null, [facts.unreadable]), findings: null };
+    }
     input = modelInput(facts, overrides, existing, catalogue);
   } catch (error) {
     if (!(error instanceof ImportError)) throw error;
     return { plan: refuse(form, null, [error.toUserError()]), findings: null };
   }
   const modelPlan = planUpsert(form, [input], () => MODEL_PATH)(catalogue);
-  const known = { facts, existing, catalogue };
+  const architecture = facts.architecture ?? existing?.architecture;
+  if (architecture === undefined) throw new Error("a new model without an architecture was not refused");
+  const known = { facts, architecture, existing, catalogue };
   if (modelPlan.problems.length > 0) return { plan: modelPlan, findings: findingsOf(known, [], input) };
 
   const withModel = previewCatalogue(catalogue, modelPlan.changes);
@@ -191,7 +199,7 @@ function changedFields(facts: SourceFacts, existing: ModelRow): Record<string, u
   const isOwn = facts.repo === null || facts.baseRepo === null || isSameRepo(existing.huggingFaceRepo, facts.repo);
   const published = isOwn ? facts.publishedParameters : null;
   return {
-    ...(isOwn && facts.isWhole ? { architecture: facts.architecture } : {}),
+    ...(isOwn && facts.isWhole && facts.architecture !== null ? { architecture: facts.architecture } : {}),
     ...(published === null ? {} : { publishedParameters: published }),
     ...(existing.parametersNote === null && published !== null ? { parametersNote: noteOn(facts, published) } : {}),
     ...(existing.licence === null && facts.licence !== null ? { licence: facts.licence } : {}),
@@ -202,7 +210,7 @@ function changedFields(facts: SourceFacts, existing: ModelRow): Record<string, u
 
 /** Why a published count differs, where that can be told. */
 function noteOn({ architecture }: SourceFacts, published: number | null): string | null {
-  if (published === null) return null;
+  if (published === null || architecture === null) return null;
   const { includes } = compareParameters(countParameters(architecture), published);
   return includes === null ? null : `The published count includes the ${includes}.`;
 }
@@ -267,15 +275,17 @@ function slugOfFile(file: PublishedFile, model: ModelRow, catalogue: Catalogue, 
       isSameRepo(repo, file.repo) && (fileName === null ? quantName === file.quantName : fileName === file.fileName),
   );
   if (row !== undefined && row.modelId === model.id) return row.slug;
-  const quant = slugOfQuant(file.quantName);
-  const plain = `${model.slug}-${slugOfName(file.publisher)}-${quant}`;
+  const quant = slugOfQuant(file.quantName) || "file";
+  const stem = `${model.slug}-${slugOfName(file.publisher ?? "")}`;
+  const name = slugOfName(file.fileName?.replace(/\.gguf$/i, "") ?? "") || quant;
   const isFree = (slug: string) => !taken.has(slug) && !bySlug.has(slug);
-  if (isFree(plain)) return plain;
-  const base = slugOfName(file.fileName.replace(/\.gguf$/, ""));
-  const longer = `${model.slug}-${slugOfName(file.publisher)}-${base}`;
-  let slug = longer;
-  for (let number = 2; !isFree(slug); number++) slug = `${longer}-${number}`;
-  return slug;
+  const candidates = [`${stem}-${quant}`, `${stem}-${name}`].map(fitSlug);
+  const free = candidates.find(isFree);
+  if (free !== undefined) return free;
+  let number = 2;
+  const numbered = () => `${candidates[0]?.slice(0, MAX_SLUG_LENGTH - String(number).length - 1)}-${number}`;
+  while (!isFree(numbered())) number += 1;
+  return numbered();
 }
 
 /** "q4_k_m" of "Q4_K_M": formats keep their underscores. */
@@ -285,6 +295,13 @@ function slugOfQuant(quantName: string): string {
     .replace(/[^a-z0-9._]+/g, "-")
     .replace(/([._-])[._-]+/g, "$1")
     .replace(/^[._-]+|[._-]+$/g, "");
+}
+
+/** Longest slug that a row may have. */
+const MAX_SLUG_LENGTH = 120;
+
+function fitSlug(slug: string): string {
+  return slug.slice(0, MAX_SLUG_LENGTH).replace(/[._-]+$/, "");
 }
 
 function fileInput({ file, slug, quantFormat }: FileFinding, model: ModelRow, catalogue: Catalogue): ApiInput {
@@ -307,12 +324,21 @@ function fileInput({ file, slug, quantFormat }: FileFinding, model: ModelRow, ca
   };
 }
 
+/** What an import is planned from. */
+interface Known {
+  facts: SourceFacts;
+  /** Of the source, or of the row where the source does not say. */
+  architecture: Architecture;
+  existing: ModelRow | null;
+  catalogue: Catalogue;
+}
+
 function findingsOf(
-  { facts, existing, catalogue }: { facts: SourceFacts; existing: ModelRow | null; catalogue: Catalogue },
+  { facts, architecture, existing, catalogue }: Known,
   files: readonly FileFinding[],
   input: ApiInput,
 ): ImportFindings {
-  const count = countParameters(facts.architecture);
+  const count = countParameters(architecture);
   const { publishedParameters: published, checkpoint } = facts;
   const comparison = published === null ? null : compareParameters(count, published);
   const scheme = checkpoint?.scheme ?? null;
@@ -333,6 +359,7 @@ function findingsOf(
   }
   return {
     facts,
+    architecture,
     count,
     comparison,
     checkpointFormat: scheme === null ? null : matchScheme(scheme, catalogue),

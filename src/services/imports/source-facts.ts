@@ -1,6 +1,7 @@
 import type { Source } from "../../data/rows.js";
 import type { Architecture } from "../../estimator/architecture/architecture.js";
 import type { QuantScheme } from "../../estimator/quantization/scheme.js";
+import type { UserError } from "../editing/user-error.js";
 
 /** What a source says about a model, before anything is looked up in the catalogue. */
 export interface SourceFacts {
@@ -12,7 +13,10 @@ export interface SourceFacts {
   baseRepo: string | null;
   /** Commit of the repository that was read; null for what people sent. */
   commit: string | null;
-  architecture: Architecture;
+  /** Null when only the files are known; `unreadable` says why. */
+  architecture: Architecture | null;
+  /** Why the architecture is not known; null when it is. */
+  unreadable: UserError | null;
   /** Whether the architecture is as complete as a config.json's: a file in GGUF leaves out towers and the like. */
   isWhole: boolean;
   /** As the publisher spells it. */
@@ -40,15 +44,18 @@ export interface Checkpoint {
 
 /** A file of weights, or a set of shards. */
 export interface PublishedFile {
-  publisher: string;
-  repo: string;
-  /** Of the first shard where there are several; within the repository. */
-  fileName: string;
+  /** A file for llama.cpp, or a checkpoint for serving engines. */
+  kind: "gguf" | "checkpoint";
+  /** Owner of the repository; null when it is not known where the file is published. */
+  publisher: string | null;
+  repo: string | null;
+  /** Of the first shard where there are several; within the repository. Null when the source does not say. */
+  fileName: string | null;
   shards: number;
   /** All shards together. */
   sizeBytes: number;
   /** The format as its publisher calls it: "Q4_K_M". */
   quantName: string;
-  /** What the format's name or header says of its storage. */
+  /** How its weights are stored; null for one that only its name tells. */
   scheme: QuantScheme | null;
 }

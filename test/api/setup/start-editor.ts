@@ -25,12 +25,15 @@ export interface Editor extends TestServer {
 }
 
 /** What a server of a test has beside its database. */
-type ServeOptions = Pick<HttpOptions, "trustedProxies"> & Pick<BackendOptions, "signIn">;
+type ServeOptions = Pick<HttpOptions, "trustedProxies"> & Pick<BackendOptions, "signIn" | "hub">;
 
 /** Starts a server over an open database. */
-export async function serve(database: Database, { signIn = null, ...options }: ServeOptions = {}): Promise<Editor> {
+export async function serve(
+  database: Database,
+  { signIn = null, hub = null, ...options }: ServeOptions = {},
+): Promise<Editor> {
   const source = await createCatalogueSource(database, { pollMs: NO_POLLING_MS });
-  const backend = createBackend({ database, catalogue: source, adminToken: ADMIN_TOKEN, signIn });
+  const backend = createBackend({ database, catalogue: source, adminToken: ADMIN_TOKEN, signIn, hub });
   const server = await startServer(source, { backend, ...options });
   return {
     ...server,
@@ -49,6 +52,7 @@ export async function serve(database: Database, { signIn = null, ...options }: S
 export async function startEditors(
   kind: DatabaseKind,
   count = 1,
+  options: ServeOptions = {},
 ): Promise<{ editors: [Editor, ...Editor[]]; statements: string[]; stop(): Promise<void> }> {
   const test = await openTestDatabase(kind);
   const folder = await mkdtemp(join(tmpdir(), "vramql-seed-"));
@@ -59,8 +63,11 @@ export async function startEditors(
     await rm(folder, { recursive: true, force: true });
   }
   const others = await Promise.all(Array.from({ length: count - 1 }, () => openDatabase(test.target)));
-  const first = await serve(test.database);
-  const editors: [Editor, ...Editor[]] = [first, ...(await Promise.all(others.map((database) => serve(database))))];
+  const first = await serve(test.database, options);
+  const editors: [Editor, ...Editor[]] = [
+    first,
+    ...(await Promise.all(others.map((database) => serve(database, options)))),
+  ];
   return {
     editors,
     /** Those that the first server's Prisma client sent so far. */
