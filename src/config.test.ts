@@ -36,6 +36,8 @@ describe("readConfig", () => {
         trustedDocuments: null,
       },
       hub: { url: "https://huggingface.co", token: null, fileOrigins: [] },
+      metrics: ["loopback"],
+      databaseWaitMs: 300_000,
     });
   });
 
@@ -59,6 +61,8 @@ describe("readConfig", () => {
         ADMIN_TOKEN: "0123456789abcdef",
         CORS_ORIGINS: "https://a.example, http://localhost:3000,",
         LOG_LEVEL: "DEBUG",
+        METRICS: "loopback, 10.0.0.0/8",
+        DATABASE_WAIT_SECONDS: "0",
         PUBLIC_URL: "https://vram.example/",
         TRUSTED_PROXIES: "loopback, 10.0.0.0/8,",
         OIDC_ISSUER: "https://login.example/realms/team",
@@ -116,6 +120,8 @@ describe("readConfig", () => {
         token: "hf_secret",
         fileOrigins: ["https://cdn.example", "http://127.0.0.1:8080"],
       },
+      metrics: ["loopback", "10.0.0.0/8"],
+      databaseWaitMs: 0,
     });
     expect(readConfig({ HUGGINGFACE_URL: "off" }).hub).toBeNull();
   });
@@ -149,6 +155,10 @@ describe("readConfig", () => {
     ["HUGGINGFACE_URL", "https://me:secret@hub.example"],
     ["HUGGINGFACE_TOKEN", "a secret"],
     ["HUGGINGFACE_FILE_HOSTS", "cdn.example/path"],
+    ["METRICS", "on"],
+    ["METRICS", "10.0.0.0/8, all"],
+    ["DATABASE_WAIT_SECONDS", "-1"],
+    ["DATABASE_WAIT_SECONDS", "1e3"],
   ])("refuses %s=%s in a sentence that repeats no secret", (name, value) => {
     const [sentence, ...more] = problems({ [name]: value });
     expect(more).toEqual([]);

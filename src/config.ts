@@ -32,6 +32,10 @@ export interface Config {
   limits: LimitsConfig;
   /** The hub that models are imported from; null where none may be contacted. */
   hub: HubSettings | null;
+  /** Ranges of addresses that may read `/metrics`; `all`: anybody may; `off`: nothing is counted. */
+  metrics: readonly string[] | "all" | "off";
+  /** Milliseconds that a start waits for a database server that cannot be reached. */
+  databaseWaitMs: number;
 }
 
 /** Settings that cannot be used, a sentence for each. */
@@ -54,6 +58,9 @@ const DEFAULT_DATA_DIR = ".data";
 const DEFAULT_HUB = "https://huggingface.co";
 /** Stands for no hub at all. */
 const NO_HUB = "off";
+/** A machine that starts together with this one's has its database up within a few minutes. */
+const DEFAULT_DATABASE_WAIT_SECONDS = 300;
+const MAX_DATABASE_WAIT_SECONDS = 86_400;
 /** Shorter tokens can be guessed. */
 const MIN_ADMIN_TOKEN_LENGTH = 16;
 
@@ -103,6 +110,8 @@ export function readConfig(environment: Environment): Config {
       token: read<string | null>("HUGGINGFACE_TOKEN", parseToken, null),
       fileOrigins: read<readonly string[]>("HUGGINGFACE_FILE_HOSTS", parseFileHosts, []),
     }),
+    metrics: read<Config["metrics"]>("METRICS", parseMetrics, ["loopback"]),
+    databaseWaitMs: read<number>("DATABASE_WAIT_SECONDS", parseWait, DEFAULT_DATABASE_WAIT_SECONDS) * 1_000,
   };
   if (problems.length > 0) throw new ConfigurationError(problems);
   return config;
@@ -193,6 +202,23 @@ function parseProxies(text: string): readonly string[] | Problem {
     : new Problem(
         `must be addresses, ranges such as 10.0.0.0/8, or loopback, linklocal or uniquelocal, separated by commas; "${wrong}" is none.`,
       );
+}
+
+function parseMetrics(text: string): Config["metrics"] | Problem {
+  const word = text.toLowerCase();
+  if (word === "all" || word === "off") return word;
+  const ranges = splitList(text);
+  const wrong = ranges.find((range) => !isProxyRange(range));
+  return wrong === undefined
+    ? ranges
+    : new Problem(`must be all, off, or addresses and ranges as in TRUSTED_PROXIES; "${wrong}" is none.`);
+}
+
+function parseWait(text: string): number | Problem {
+  const seconds = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  return seconds <= MAX_DATABASE_WAIT_SECONDS
+    ? seconds
+    : new Problem(`must be a whole number of seconds from 0 to ${MAX_DATABASE_WAIT_SECONDS}, not "${text}".`);
 }
 
 function parseOrigins(text: string): readonly string[] | Problem {

@@ -1,4 +1,5 @@
 import type { Catalogue } from "./data/catalogue.js";
+import { beginOperation, type Operation } from "./operation.js";
 import type { Viewer } from "./services/access/viewer.js";
 import type { Backend } from "./services/backend.js";
 import { type Services, servicesFor } from "./services/services.js";
@@ -37,6 +38,8 @@ export interface Context {
   /** Names the request in the log, in the history and in its answer's header. */
   readonly requestId: string;
   readonly work: Work;
+  /** The account of this operation. */
+  readonly operation: Operation;
   /**
    * Who is asking, found out when somebody wants to know: reads need no database.
    * @throws ApiError UNAUTHENTICATED for a token that does not hold
@@ -56,6 +59,8 @@ export interface ContextOptions {
   address: string;
   /** Without bounds if absent. */
   work?: Work;
+  /** One that nobody reads if absent. */
+  operation?: Operation;
 }
 
 /** Makes the context of one request. */
@@ -69,14 +74,17 @@ class RequestContext implements Context {
   readonly backend: Backend;
   readonly requestId: string;
   readonly work: Work;
+  readonly operation: Operation;
   readonly viewer: () => Promise<Viewer>;
   private shown: Catalogue;
 
-  constructor({ catalogue, backend, requestId, authorization, address, work = unboundedWork() }: ContextOptions) {
+  constructor(options: ContextOptions) {
+    const { catalogue, backend, requestId, authorization, address, work = unboundedWork() } = options;
     this.shown = catalogue;
     this.backend = backend;
     this.requestId = requestId;
     this.work = work;
+    this.operation = options.operation ?? beginOperation(requestId);
     let viewer: Promise<Viewer> | undefined;
     this.viewer = () => {
       viewer ??= backend.access.identify(authorization, address);

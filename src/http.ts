@@ -11,11 +11,13 @@ import { type Admission, type AdmittedRequest, createAdmission, type Protection 
 import { boundConnections, DEFAULT_MAX_CONNECTIONS } from "./http/bound-connections.js";
 import { type ClientAddress, createClientAddress } from "./http/client-address.js";
 import { PAGE_POLICY, setCorsHeaders, setSecurityHeaders } from "./http/headers.js";
+import { createMetricsAccess, type Metrics } from "./http/metrics.js";
 import { awaitVersion, readMinimumVersion } from "./http/minimum-version.js";
 import { BodyError } from "./http/read-body.js";
 import { Refusal } from "./http/refusal.js";
 import { readStaticFiles, type StaticFile, type StaticFiles } from "./http/static-files.js";
 import type { Log } from "./log.js";
+import { beginOperation, type Operation, type OperationObserver } from "./operation.js";
 import { CATALOG_VERSION_HEADER } from "./plugins/catalog-version.js";
 import { REQUEST_ID_HEADER } from "./plugins/request-id.js";
 import type { Api } from "./server.js";
@@ -39,6 +41,11 @@ const DRAIN_CHECK_MS = 50;
 /** Milliseconds that a refused body is read on, so that its sender sees the refusal instead of a broken connection. */
 const DISCARD_MS = 5_000;
 
+/** Status, as nginx has it, of answers whose client went away. */
+const CLIENT_GONE = 499;
+/** Header of answers from a catalogue in memory while the database does not answer: seconds since it was the newest. */
+const CATALOG_STALE_HEADER = "x-catalog-stale";
+
 const API_PATH = "/graphql";
 const PLAYGROUND_PATH = "/playground/";
 const PLAYGROUND_PAGE = "index.html";
@@ -51,7 +58,8 @@ const FOR_MINUTES = "public, max-age=300";
 const hashedName = /[-.][\w-]{8,}\.\w+$/;
 
 /** Where the catalogue comes from; a request asks once and works on what it got. */
-export type CurrentCatalogue = Pick<CatalogueSource, "current" | "reach">;
+export type CurrentCatalogue = Pick<CatalogueSource, "current" | "reach"> &
+  Partial<Pick<CatalogueSource, "stale" | "ageMs">>;
 
 export interface HttpOptions {
   api: Api;
@@ -68,6 +76,12 @@ export interface HttpOptions {
   /** Whether people reach the server by HTTPS, through a proxy in front. */
   isHttps?: boolean;
   log: Log;
+  /** Are told of each operation once it is over. */
+  observers?: readonly OperationObserver[];
+  /** What `/metrics` shows; it does not exist if absent. */
+  metrics?: Pick<Metrics, "render">;
+  /** Ranges of addresses that may read them; null: anybody may. This machine's if absent. See `createMetricsAccess`. */
+  metricsFrom?: readonly string[] | null;
   /** Folder of the built playground; the one beside the compiled server if absent. */
   playground?: string;
 }
@@ -87,6 +101,7 @@ interface Exchange extends HttpOptions {
   files: StaticFiles;
   addressOf: ClientAddress;
   admit: Admission;
+  mayReadMetrics: (request: IncomingMessage) => boolean;
   isDraining: () => boolean;
 }
 
@@ -98,6 +113,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   "/healthz": ({ response }) => sendJson(response, 200, { status: "ok" }),
   "/readyz": answerReadiness,
   "/catalog.json": sendCatalogue,
+  "/metrics": sendMetrics,
 };
 
 /** Builds the HTTP server, not listening yet. The API must be started. */
@@ -105,6 +121,8 @@ export function createHttpService(options: HttpOptions): HttpService {
   let draining = false;
   const addressOf = createClientAddress(options.trustedProxies ?? []);
   const admit = createAdmission(options.protection ?? {});
+  const { metricsFrom = ["loopback"] } = options;
+  const mayReadMetrics = createMetricsAccess(metricsFrom);
   const files = readOnceThere(options.playground ?? fileURLToPath(playgroundFolder));
   const server = createServer(
     {
@@ -124,6 +142,7 @@ export function createHttpService(options: HttpOptions): HttpService {
         files: files(),
         addressOf,
         admit,
+        mayReadMetrics,
         isDraining: () => draining,
       };
       handle(exchange).catch((error: unknown) => {
@@ -176,19 +195,54 @@ async function handle(exchange: Exchange): Promise<void> {
 async function answerApi(exchange: Exchange): Promise<void> {
   const { request, response, addressOf, admit } = exchange;
   if (request.method === "GET" && request.headers.accept?.includes("text/html")) return sendPlaygroundPage(exchange);
+  const operation = observe(exchange);
+  markStale(exchange);
   try {
     const admitted = await admit({ ...exchange, address: addressOf(request) });
-    const result = await admitted.work.within(execute(exchange, admitted));
+    const result = await admitted.work.within(execute(exchange, admitted, operation));
     for (const [name, value] of Object.entries(admitted.account.headers())) response.setHeader(name, value);
     await sendResult(request, response, result);
   } catch (error) {
+    operation.codes.add(codeOf(error));
     if (error instanceof BodyError) refuseBody(request, response, error);
     else if (error instanceof Refusal) sendRefusal(request, response, error);
     else throw error;
   }
 }
 
-function execute(exchange: Exchange, { body, search, work }: AdmittedRequest): Promise<HTTPGraphQLResponse> {
+/** Begins the account of an operation, which ends with its answer. */
+function observe({ request, response, observers = [] }: Exchange): Operation {
+  const { traceparent } = request.headers;
+  const operation = beginOperation(readRequestId(request), typeof traceparent === "string" ? traceparent : null);
+  response.setHeader(REQUEST_ID_HEADER, operation.requestId);
+  response.once("close", () => {
+    const ms = performance.now() - operation.startedAt;
+    const status = response.writableFinished ? response.statusCode : CLIENT_GONE;
+    if (status === 304) operation.source = "unchanged";
+    for (const tell of observers) tell({ ...operation, status, ms });
+  });
+  return operation;
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof BodyError) return "BAD_USER_INPUT";
+  return error instanceof Refusal ? error.code : "INTERNAL_SERVER_ERROR";
+}
+
+/** Says in an answer's header for how many seconds its catalogue may have been overtaken, while the database is away. */
+function markStale({ response, catalogue }: Exchange): void {
+  if (catalogue.stale) response.setHeader(CATALOG_STALE_HEADER, String(ageSeconds(catalogue)));
+}
+
+function ageSeconds(catalogue: CurrentCatalogue): number {
+  return Math.round((catalogue.ageMs?.() ?? 0) / 1_000);
+}
+
+function execute(
+  exchange: Exchange,
+  { body, search, work }: AdmittedRequest,
+  operation: Operation,
+): Promise<HTTPGraphQLResponse> {
   const { request, api, catalogue, backend, addressOf } = exchange;
   return api.executeHTTPGraphQLRequest({
     httpGraphQLRequest: { method: request.method ?? "GET", headers: toHeaderMap(request), search, body },
@@ -198,10 +252,11 @@ function execute(exchange: Exchange, { body, search, work }: AdmittedRequest): P
       return createContext({
         catalogue: catalogue.current(),
         backend,
-        requestId: readRequestId(request),
+        requestId: operation.requestId,
         authorization: request.headers.authorization,
         address: addressOf(request),
         work,
+        operation,
       });
     },
   });
@@ -251,8 +306,24 @@ function matches(ifNoneMatch: string | undefined, etag: string): boolean {
 }
 
 function answerReadiness({ response, catalogue, isDraining }: Exchange): void {
-  if (isDraining()) sendJson(response, 503, { status: "stopping" });
-  else sendJson(response, 200, { status: "ready", catalogVersion: catalogue.current().version });
+  const isStale = catalogue.stale ?? false;
+  const state = {
+    catalogVersion: catalogue.current().version,
+    catalogAgeSeconds: ageSeconds(catalogue),
+    database: isStale ? "unreachable" : "reachable",
+  };
+  if (isDraining()) sendJson(response, 503, { status: "stopping", ...state });
+  // Reads go on from memory: a server that is taken out now would serve nobody.
+  else sendJson(response, 200, { status: isStale ? "stale" : "ready", ...state });
+}
+
+/** As if it were not there for those who may not read it: nothing about it is anybody else's business. */
+async function sendMetrics({ request, response, url, metrics, mayReadMetrics }: Exchange): Promise<void> {
+  if (metrics === undefined || !mayReadMetrics(request)) return sendNotFound(response, url);
+  const { contentType, text } = await metrics.render();
+  response.setHeader("content-type", contentType);
+  response.setHeader("cache-control", "no-store");
+  send(response, text);
 }
 
 /** The catalogue as a file, for backups and forks; caches ask whether it is still the same. */
@@ -260,6 +331,7 @@ async function sendCatalogue(exchange: Exchange): Promise<void> {
   const catalogue = await readCatalogue(exchange);
   if (catalogue instanceof GraphQLError) return sendGraphQLError(exchange.response, catalogue);
   exchange.response.setHeader(CATALOG_VERSION_HEADER, String(catalogue.version));
+  markStale(exchange);
   const { content, gzipped, etag } = await exportedCatalogue(catalogue);
   const contentType = "application/json; charset=utf-8";
   sendFile(exchange, { contentType, content, etag, gzipped: () => gzipped }, "public, max-age=0, must-revalidate");

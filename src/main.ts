@@ -6,8 +6,10 @@ import { type Database, openDatabase } from "./data/database.js";
 import { DatabaseError } from "./data/database-error.js";
 import { migrate } from "./data/migrate.js";
 import { type CatalogueEvent, type CatalogueSource, createCatalogueSource } from "./data/snapshot.js";
+import { createMetrics, type Metrics } from "./http/metrics.js";
 import { createHttpService, type HttpService } from "./http.js";
 import { createLog, type Log } from "./log.js";
+import { logOperations } from "./log-operations.js";
 import { openProtection } from "./protection.js";
 import { createApi, readSchema } from "./server.js";
 import { createSignInProvider, type SignInProvider, type SignInSettings } from "./services/access/sign-in-provider.js";
@@ -60,7 +62,9 @@ async function run(): Promise<void> {
 }
 
 async function start(config: Config, log: Log, closers: Closers): Promise<void> {
-  const { database, catalogue } = await openCatalogue(config, log, closers);
+  const metrics = config.metrics === "off" ? undefined : createMetrics();
+  const { database, catalogue } = await openCatalogue(config, log, closers, metrics);
+  metrics?.watchCatalogue(catalogue);
   const adminToken = await findAdminToken(config);
   const signIn = config.signIn === null ? null : signInThrough(config.signIn, log);
   const backend = createBackend({
@@ -88,6 +92,9 @@ async function start(config: Config, log: Log, closers: Closers): Promise<void> 
     maxConnections,
     isHttps,
     log,
+    observers: [logOperations(log), ...(metrics === undefined ? [] : [metrics.countOperation])],
+    ...(metrics !== undefined && { metrics }),
+    metricsFrom: typeof config.metrics === "string" ? null : config.metrics,
   });
   await listen(service, config);
   closers.push(() => service.drain());
@@ -105,7 +112,12 @@ function workAhead(catalogue: Catalogue, log: Log, closers: Closers): void {
 }
 
 /** The database, migrated and seeded, and its catalogue in memory. */
-async function openCatalogue(config: Config, log: Log, closers: Closers): Promise<OpenCatalogue> {
+async function openCatalogue(
+  config: Config,
+  log: Log,
+  closers: Closers,
+  metrics: Metrics | undefined,
+): Promise<OpenCatalogue> {
   const onProgress = (message: string) => print(message);
   // Read while the database opens; what is wrong with them is told when they are needed.
   const files = readSeedFiles(SEED_FOLDER);
@@ -113,7 +125,10 @@ async function openCatalogue(config: Config, log: Log, closers: Closers): Promis
   const database = await openDatabase(config.database, {
     onProgress,
     onConnectionError: (error) => log.warn("a database connection broke and is replaced", error),
-    onStatement: (sql) => log.debug(sql),
+    onStatement: (sql) => {
+      metrics?.countStatement();
+      log.debug(sql);
+    },
   });
   closers.push(() => database.close());
   await migrate(database, { onProgress });

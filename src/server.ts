@@ -12,6 +12,7 @@ import type { Log } from "./log.js";
 import { catalogVersionPlugin } from "./plugins/catalog-version.js";
 import { httpCachingPlugin } from "./plugins/http-caching.js";
 import { httpStatusPlugin } from "./plugins/http-status.js";
+import { noteOperationPlugin } from "./plugins/note-operation.js";
 import { queryLimitsPlugin } from "./plugins/query-limits.js";
 import { requestIdPlugin } from "./plugins/request-id.js";
 import { takeTurns } from "./plugins/take-turns.js";
@@ -66,6 +67,7 @@ export function createApi({ log, persistedQueries = createPersistedQueries() }: 
       ApolloServerPluginCacheControlDisabled(),
       // Nothing leaves this server.
       ApolloServerPluginUsageReportingDisabled(),
+      noteOperationPlugin,
       queryLimitsPlugin,
       catalogVersionPlugin,
       requestIdPlugin,

@@ -172,7 +172,8 @@ export async function createCatalogueSource(
     get stale() {
       return stale;
     },
-    ageMs: () => performance.now() - confirmedAt,
+    // Nobody but this process changes an embedded database.
+    ageMs: () => (database.kind === "embedded" && !stale ? 0 : performance.now() - confirmedAt),
     async close() {
       closed = true;
       clearTimeout(timer);

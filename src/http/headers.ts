@@ -42,9 +42,12 @@ const ALLOWED_HEADERS = [
   "x-query-cost",
   "x-request-id",
   "x-min-catalog-version",
+  "traceparent",
+  "tracestate",
 ].join(", ");
 /** Headers that such pages may read. */
-const EXPOSED_HEADERS = "etag, ratelimit, ratelimit-policy, retry-after, x-catalog-version, x-request-id";
+const EXPOSED_HEADERS =
+  "etag, ratelimit, ratelimit-policy, retry-after, x-catalog-stale, x-catalog-version, x-request-id";
 /** Seconds that a browser may keep the answer to a preflight. */
 const PREFLIGHT_SECONDS = "600";
 

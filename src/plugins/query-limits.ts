@@ -45,6 +45,7 @@ export const queryLimitsPlugin: ApolloServerPlugin<Context> = {
       async didResolveOperation({ schema, document, operation, request, contextValue }) {
         if (operation === undefined) return;
         measure = measureQuery(schema, document, operation, request.variables ?? {}, queryLimits.fields);
+        contextValue.operation.cost = measure.cost;
         for (const [key, limit] of Object.entries(queryLimits) as [keyof QueryMeasure, number][]) {
           if (measure[key] > limit) throw tooComplex(key, measure[key], limit);
         }

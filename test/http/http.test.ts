@@ -233,7 +233,10 @@ describe("routes", () => {
     const health = await get("/healthz");
     expect([health.status, await health.json()]).toEqual([200, { status: "ok" }]);
     const ready = await get("/readyz");
-    expect([ready.status, await ready.json()]).toEqual([200, { status: "ready", catalogVersion: 7 }]);
+    expect([ready.status, await ready.json()]).toEqual([
+      200,
+      { status: "ready", catalogVersion: 7, catalogAgeSeconds: 0, database: "reachable" },
+    ]);
   });
 
   it("give browsers the playground at the API's address", async () => {
