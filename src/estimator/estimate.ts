@@ -274,24 +274,11 @@ function addConsumers(request: EstimateRequest, extras: ExtraConsumers, layout: 
   return { ...layout, devices, consumers };
 }
 
-/** @throws EstimateError for a model that llama.cpp has no architecture for: nothing is guessed of what it would do. */
-function assertLoadable({ architecture }: EstimateRequest): void {
-  if (architecture.ggufArchitecture !== null) {
-    return;
-  }
-  throw new EstimateError(
-    `llama.cpp does not load ${architecture.modelType} models: no GGUF architecture is known for them. Ask for another runtime.`,
-    ["runtime"],
-    "ARCHITECTURE_NOT_SUPPORTED",
-  );
-}
-
 /** Every runtime by the kind of its request. */
 function layOutModel(request: EstimateRequest): MemoryLayout {
   const { runtime } = request;
   switch (runtime.kind) {
     case "llama-cpp":
-      assertLoadable(request);
       return layOutLlamaCpp(request, runtime.settings);
     case "vllm":
       return layOutVllm(request, runtime.settings, runtime.constants);

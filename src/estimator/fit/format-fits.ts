@@ -1,13 +1,23 @@
+import type { Architecture } from "../architecture/architecture.js";
 import { estimate } from "../estimate.js";
 import type { Device, EstimateRequest, LlamaCppSettings, MemoryEstimate } from "../estimate.types.js";
 import { EstimateError } from "../estimate-error.js";
-import { onceFor, onceOnly } from "../once-for.js";
-import { placeLayers } from "../placement/place-layers.js";
-import { countBlocks, placeWeights, type WeightLayout } from "../placement/place-weights.js";
-import { prepareModel } from "../prepared-model.js";
+import { onceOnly, oncePerPair } from "../once-for.js";
+import { type LayerPlacement, placeLayers } from "../placement/place-layers.js";
+import {
+  countBlocks,
+  layOutWeights,
+  type PlacedBytes,
+  placeWeights,
+  type WeightLayout,
+} from "../placement/place-weights.js";
 import type { QuantScheme } from "../quantization/scheme.js";
-import { deviceShares, runSettings } from "../runtimes/llama-cpp/run-settings.js";
+import { storeGroups } from "../quantization/store-tensors.js";
+import { layOutBuffers } from "../runtimes/llama-cpp/estimate-llama-cpp.js";
+import { assertLoadable, deviceShares, type RunSettings, runSettings } from "../runtimes/llama-cpp/run-settings.js";
 import { freeBytes } from "../runtimes/request-checks.js";
+import type { PlacedModel } from "../speed/stages.js";
+import { groupTensors } from "../tensors/list-tensors.js";
 
 /** How a model in a format stands to devices: the figures of `estimate`, bytes, and nothing described. */
 export interface FormatFit {
@@ -29,7 +39,7 @@ export interface FormatFits {
   /** The same, laid out also where it is hopeless. */
   measure(scheme: QuantScheme): FormatFit;
   /** Where the layers are, as far as speed depends on it; null where that takes an estimate. */
-  placed(scheme: QuantScheme): Pick<MemoryEstimate, "plan" | "devices"> | null;
+  placed(scheme: QuantScheme): PlacedModel | null;
 }
 
 /**
@@ -51,7 +61,10 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
   const free = devices.map((device) => freeBytes(device) ?? 0);
   const roomBytes = free.reduce((sum, bytes) => sum + Math.max(0, bytes), 0);
   const isSplit = settings.splitMode === "LAYER";
-  const check = onceOnly(() => runSettings(request, settings));
+  const check = onceOnly(() => {
+    assertLoadable(request);
+    return runSettings(request, settings);
+  });
   let shell: Shell | undefined;
   let refusal: EstimateError | undefined;
 
@@ -61,7 +74,10 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
       throw refusal;
     }
     try {
-      shell ??= layOutShell(request, scheme, devices, settings);
+      shell ??=
+        extras === undefined
+          ? layOutShell(architecture, check(), devices, settings)
+          : shellOf(estimate({ ...request, scheme }), settings);
       return shell;
     } catch (error) {
       refusal = error instanceof EstimateError ? error : undefined;
@@ -69,13 +85,12 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
     }
   };
 
-  const measure = (scheme: QuantScheme): FormatFit => {
+  const known = new Map<QuantScheme, FormatFit>();
+
+  const compute = (scheme: QuantScheme): FormatFit => {
     const { placement, restBytes, hostRestBytes } = shellFor(scheme);
-    const { layout } = prepareModel(architecture, scheme);
     const weights =
-      devices.length === 1
-        ? { devices: [deviceBytes(layout)], host: layout.input }
-        : placeWeights(layout, placement, 0);
+      devices.length === 1 ? wholeWeights(architecture, scheme) : spreadWeights(architecture, scheme, placement);
     const fit = { totalBytes: 0, spareBytes: Number.POSITIVE_INFINITY, headroomBytes: Number.POSITIVE_INFINITY };
     for (let index = 0; index < devices.length; index += 1) {
       const total = (restBytes[index] ?? 0) + (weights.devices[index] ?? 0);
@@ -91,14 +106,28 @@ export function createFormatFits(request: Omit<EstimateRequest, "scheme">): Form
     return fit;
   };
 
+  const measure = (scheme: QuantScheme): FormatFit => {
+    check();
+    let fit = known.get(scheme);
+    if (fit === undefined) {
+      fit = compute(scheme);
+      known.set(scheme, fit);
+    }
+    return fit;
+  };
+
   return {
     fitOf(scheme) {
       check();
-      const { layout } = prepareModel(architecture, scheme);
-      return isSplit && deviceBytes(layout) > roomBytes ? null : measure(scheme);
+      const isHopeless = isSplit && (wholeWeights(architecture, scheme).devices[0] ?? 0) > roomBytes;
+      return isHopeless ? null : measure(scheme);
     },
     measure,
-    placed: (scheme) => ({ plan: null, devices: shellFor(scheme).devices }),
+    placed(scheme) {
+      const { layers } = shellFor(scheme).placement;
+      const layersOf = (index: number) => layers.filter((device) => device === index).length;
+      return { plan: null, devices: devices.map((_, index) => ({ layers: layersOf(index) })) };
+    },
   };
 }
 
@@ -109,36 +138,62 @@ function isWhole({ gpuLayers, cpuMoeLayers, kvOffload }: LlamaCppSettings): bool
 
 /** What does not depend on the format: where layers go, and what is on each device and the host beside the weights. */
 interface Shell {
-  devices: MemoryEstimate["devices"];
-  placement: ReturnType<typeof placeLayers>;
+  placement: LayerPlacement;
   restBytes: number[];
   hostRestBytes: number;
 }
 
 function layOutShell(
-  request: Omit<EstimateRequest, "scheme">,
-  scheme: QuantScheme,
+  architecture: Architecture,
+  run: RunSettings,
   devices: readonly Device[],
   settings: LlamaCppSettings,
 ): Shell {
-  const memory: MemoryEstimate = estimate({ ...request, scheme });
+  const placement = placeWhole(architecture, devices, settings);
+  const { cache, compute } = layOutBuffers(architecture, run, placement, null);
   return {
-    devices: memory.devices,
-    placement: placeLayers({
-      blockCount: countBlocks(request.architecture),
-      shares: deviceShares(devices, settings),
-    }),
-    restBytes: memory.devices.map(({ total, weights }) => total - weights),
-    hostRestBytes: memory.host.total - memory.host.weights,
+    placement,
+    restBytes: devices.map((_, index) => (cache.devices[index] ?? 0) + (compute.devices[index] ?? 0)),
+    hostRestBytes: cache.host + compute.host,
   };
 }
 
-/** Weights that go to devices, wherever they are there: all but the tables read by token id. */
-const deviceBytes = onceFor((layout: WeightLayout) => {
-  const { blocks, experts, output, tiedOutput } = layout;
-  let bytes = output + tiedOutput;
-  for (let block = 0; block < blocks.length; block += 1) {
-    bytes += (blocks[block] ?? 0) + (experts[block] ?? 0);
-  }
-  return bytes;
-});
+/** The same with what stands beside the model, which an estimate in any format tells. */
+function shellOf({ request, devices, host }: MemoryEstimate, settings: LlamaCppSettings): Shell {
+  return {
+    placement: placeWhole(request.architecture, request.devices ?? [], settings),
+    restBytes: devices.map(({ total, weights }) => total - weights),
+    hostRestBytes: host.total - host.weights,
+  };
+}
+
+function placeWhole(
+  architecture: Architecture,
+  devices: readonly Device[],
+  settings: LlamaCppSettings,
+): LayerPlacement {
+  return placeLayers({ blockCount: countBlocks(architecture), shares: deviceShares(devices, settings) });
+}
+
+/**
+ * Weights with all layers on one device, and those in host memory. They are kept: two figures for each model in each
+ * format, which every search begins with.
+ */
+export const wholeWeights: (architecture: Architecture, scheme: QuantScheme) => PlacedBytes = oncePerPair(
+  (architecture, scheme) => {
+    const { blocks, experts, input, output, tiedOutput } = weightsOf(architecture, scheme);
+    let bytes = output + tiedOutput;
+    for (let block = 0; block < blocks.length; block += 1) {
+      bytes += (blocks[block] ?? 0) + (experts[block] ?? 0);
+    }
+    return { devices: [bytes], host: input };
+  },
+);
+
+function spreadWeights(architecture: Architecture, scheme: QuantScheme, placement: LayerPlacement): PlacedBytes {
+  return placeWeights(weightsOf(architecture, scheme), placement, 0);
+}
+
+function weightsOf(architecture: Architecture, scheme: QuantScheme): WeightLayout {
+  return layOutWeights(architecture, storeGroups(architecture, groupTensors(architecture), scheme));
+}

@@ -54,14 +54,15 @@ export function ggmlTypes(
   const { kinds, isTied } = describeFile(groups);
   const indices = runningIndices(groups, recipe);
   const typed: TypedGroup[] = [];
-  kinds.forEach((kind, place) => {
+  for (let place = 0; place < kinds.length; place += 1) {
+    const kind = kinds[place] as TensorKind;
     const type = typeWithoutRecipe(kind, recipe);
     if (type === null) {
       typed.push(...typesByRecipe(kind, { recipe, model, isTied, runningIndices: indices[place] ?? [] }));
     } else {
       typed.push({ first: kind.group.first, layers: kind.group.layers, type });
     }
-  });
+  }
   return typed;
 }
 
@@ -78,7 +79,7 @@ interface Recipe {
   named: Record<"output" | "embedding" | "experts", GgmlTypeName | null>;
 }
 
-function readScheme(scheme: GgmlScheme): Recipe {
+const readScheme: (scheme: GgmlScheme) => Recipe = onceFor((scheme) => {
   const fileType = ggmlFileTypeByName(scheme.fileType);
   const lookUp = (name: string | undefined) => (name === undefined ? null : ggmlTypeByName(name));
   return {
@@ -95,7 +96,7 @@ function readScheme(scheme: GgmlScheme): Recipe {
       experts: lookUp(scheme.expertsType),
     },
   };
-}
+});
 
 /** The type of tensors that the recipe does not decide about; null for all others. */
 function typeWithoutRecipe(kind: TensorKind, recipe: Recipe): GgmlTypeName | null {
@@ -149,12 +150,13 @@ function typesByRecipe(kind: TensorKind, place: RecipePlace): TypedGroup[] {
     return [{ first, layers, type: typeAt(0, first.layer) }];
   }
   const byType = new Map<GgmlTypeName, number[]>();
-  layers.forEach((layer, index) => {
+  for (let index = 0; index < layers.length; index += 1) {
+    const layer = layers[index] as number;
     const type = typeAt(index, layer);
     const alike = byType.get(type);
     if (alike === undefined) byType.set(type, [layer]);
     else alike.push(layer);
-  });
+  }
   return [...byType].map(([type, alike]) => ({ first: memberIn(first, alike[0] ?? 0), layers: alike, type }));
 }
 

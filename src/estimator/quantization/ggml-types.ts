@@ -69,26 +69,22 @@ export function fitsWholeBlocks(type: GgmlTypeName, rowElements: number): boolea
   return rowElements % GGML_TYPES[type].blockElements === 0;
 }
 
-/** Rows of a tensor: the product of all dimensions but the first. */
-export function rowCount(shape: readonly number[]): number {
-  return shape.slice(1).reduce((product, size) => product * size, 1);
-}
-
 /**
  * Bytes of a tensor of shape `[ne0, ne1, ...]` in one type: row bytes times rows.
  * Throws {@link QuantizationError} when a dimension is not a positive whole number or a row is not whole blocks.
  */
 export function tensorBytes(type: GgmlTypeName, shape: readonly number[]): number {
-  const rowElements = shape[0];
+  const [rowElements] = shape;
+  if (rowElements === undefined) {
+    throw new QuantizationError("[] is not a tensor shape");
+  }
   let rows = 1;
-  for (const [dimension, size] of shape.entries()) {
+  for (let dimension = 0; dimension < shape.length; dimension += 1) {
+    const size = shape[dimension] as number;
     if (!Number.isSafeInteger(size) || size < 1) {
       throw new QuantizationError(`[${shape.join(", ")}] is not a tensor shape`);
     }
     rows *= dimension === 0 ? 1 : size;
-  }
-  if (rowElements === undefined) {
-    throw new QuantizationError("[] is not a tensor shape");
   }
   const { blockElements, blockBytes } = GGML_TYPES[type];
   if (rowElements % blockElements !== 0) {

@@ -1,9 +1,10 @@
 import type { Architecture, TensorRole } from "../architecture/architecture.js";
+import { onceFor } from "../once-for.js";
 import { groupTensors, inFileOrder } from "../tensors/list-tensors.js";
 import { membersOf, type Tensor, type TensorGroup } from "../tensors/tensor.js";
 import { matchModules, moduleNames } from "./checkpoint-modules.js";
 import { ggmlTypes } from "./ggml-recipe.js";
-import { rowCount, tensorBytes } from "./ggml-types.js";
+import { tensorBytes } from "./ggml-types.js";
 import { matrixRole } from "./matrix-role.js";
 import type {
   AverageScheme,
@@ -73,40 +74,50 @@ function storeByRule(architecture: Architecture, groups: readonly TensorGroup[],
         bytes: tensorBytes(type, first.shape),
       }));
     case "uniform":
-      return storeUniform(architecture, checkpointGroups(groups), scheme);
+      return storeUniform(architecture, describeCheckpoint(groups), scheme);
     case "average":
-      return checkpointGroups(groups).map(({ first, layers }) => ({ first, layers, ...storeAverage(first, scheme) }));
+      return describeCheckpoint(groups).map(({ first, layers, role }) => {
+        const { type, bytes } = storeAverage(first, role, scheme);
+        return { first, layers, type, bytes };
+      });
   }
 }
 
 /** Bytes of one tensor and the name of its type. */
 type Stored = Pick<StoredGroup, "type" | "bytes">;
 
-function checkpointGroups(groups: readonly TensorGroup[]): TensorGroup[] {
-  return groups.filter(({ first }) => first.isParameter || first.isInteger);
+/** Tensors of a checkpoint with the role by which formats decide about them; null for what is no matrix. */
+interface CheckpointGroup extends TensorGroup {
+  role: TensorRole | null;
 }
+
+const describeCheckpoint: (groups: readonly TensorGroup[]) => readonly CheckpointGroup[] = onceFor((groups) =>
+  groups
+    .filter(({ first }) => first.isParameter || first.isInteger)
+    .map(({ first, layers }) => ({ first, layers, role: matrixRole(first) })),
+);
 
 function storeUniform(
   architecture: Architecture,
-  groups: readonly TensorGroup[],
+  groups: readonly CheckpointGroup[],
   scheme: UniformScheme,
 ): StoredGroup[] {
-  const { keptModules, overrides = [] } = scheme;
+  const { keptModules, overrides = [], restType = "bf16", restBits } = scheme;
   const namesModules = keptModules !== undefined || overrides.some((storage) => "modules" in storage);
   const storageOf = uniformStorages(architecture, scheme, namesModules);
   // Lists of modules may tell layers apart.
-  return (namesModules ? groups.flatMap(splitGroup) : groups).map(({ first, layers }) => {
-    const storage = storageOf(first);
-    const stored =
+  return (namesModules ? groups.flatMap(splitGroup) : groups).map(({ first, layers, role }) => {
+    const storage = storageOf(first, role);
+    const { type, bytes } =
       storage === null
-        ? leaveAlone(first, scheme.restType ?? "bf16", scheme.restBits)
+        ? leaveAlone(first, restType, restBits)
         : { type: storage.type, bytes: uniformBytes(first, storage) };
-    return { first, layers, ...stored };
+    return { first, layers, type, bytes };
   });
 }
 
-function splitGroup(group: TensorGroup): TensorGroup[] {
-  return membersOf(group).map((first) => ({ first, layers: first.layer === null ? null : [first.layer] }));
+function splitGroup({ role, ...group }: CheckpointGroup): CheckpointGroup[] {
+  return membersOf(group).map((first) => ({ first, layers: first.layer === null ? null : [first.layer], role }));
 }
 
 /** How a uniform scheme stores each tensor; null for those left alone. */
@@ -114,11 +125,10 @@ function uniformStorages(
   architecture: Architecture,
   scheme: UniformScheme,
   namesModules: boolean,
-): (tensor: Tensor) => UniformStorage | null {
-  const isKept = matchModules(scheme.keptModules ?? []);
+): (tensor: Tensor, role: TensorRole | null) => UniformStorage | null {
+  const isKept = scheme.keptModules === undefined ? () => false : matchModules(scheme.keptModules);
   const overrides = (scheme.overrides ?? []).map((storage) => ({ storage, applies: overrideCondition(storage) }));
-  return (tensor) => {
-    const role = matrixRole(tensor);
+  return (tensor, role) => {
     if (role === null) {
       return null;
     }
@@ -153,7 +163,7 @@ function uniformBytes(tensor: Tensor, storage: UniformStorage): number {
 /** Entries of one scale array over a matrix, or over all matrices of a stack. */
 function scaleCount(tensor: Tensor, scale: ScaleLayout): number {
   const [columns = 1, rows = 1] = tensor.shape;
-  const matrices = rowCount(tensor.shape) / rows;
+  const matrices = tensor.elements / (columns * rows);
   switch (scale.per) {
     case "group":
       return Math.ceil(columns / scale.groupSize) * rows * matrices;
@@ -170,8 +180,7 @@ function scaleCount(tensor: Tensor, scale: ScaleLayout): number {
   }
 }
 
-function storeAverage(tensor: Tensor, scheme: AverageScheme): Stored {
-  const role = matrixRole(tensor);
+function storeAverage(tensor: Tensor, role: TensorRole | null, scheme: AverageScheme): Stored {
   const bits =
     role === "OUTPUT"
       ? scheme.outputBits

@@ -1,4 +1,4 @@
-import type { EstimateRequest, MemoryEstimate, RuntimeRequest } from "../estimate.types.js";
+import type { DeviceMemory, EstimateRequest, MemoryEstimate, RuntimeRequest } from "../estimate.types.js";
 
 /** A run of layers, and who computes them: devices of equal rank, or the host. */
 export interface Stage {
@@ -28,7 +28,10 @@ export interface Layout {
 }
 
 /** Of a memory estimate, where the layers are. */
-export type PlacedModel = Pick<MemoryEstimate, "plan" | "devices">;
+export interface PlacedModel {
+  plan: MemoryEstimate["plan"];
+  devices: readonly Pick<DeviceMemory, "layers">[];
+}
 
 /** The stages of an estimate, in the order they run. */
 export function layOutStages(request: EstimateRequest, memory: PlacedModel): Layout {

@@ -38,5 +38,12 @@ export function membersOf({ first, layers }: TensorGroup): Tensor[] {
 
 /** The tensor of another layer that is like this one. */
 export function memberIn(first: Tensor, layer: number): Tensor {
-  return layer === first.layer ? first : { ...first, layer, name: first.name.replace(/^blk\.\d+/, `blk.${layer}`) };
+  if (layer === first.layer) {
+    return first;
+  }
+  const afterLayer = first.name.indexOf(".", LAYER_PREFIX.length);
+  return { ...first, layer, name: `${LAYER_PREFIX}${layer}${first.name.slice(afterLayer)}` };
 }
+
+/** What the names of tensors in layers begin with; the layer's number follows. */
+const LAYER_PREFIX = "blk.";

@@ -26,7 +26,8 @@ const PER_LAYER_TABLE = "per_layer_token_embd.weight";
 
 export interface ComputeInput {
   architecture: Architecture;
-  model: PreparedModel;
+  /** Null where no weights are in host memory but the tables read by token id, of which nothing is copied. */
+  model: PreparedModel | null;
   run: RunSettings;
   placement: LayerPlacement;
   /**
@@ -178,7 +179,7 @@ const PREVIOUS_BACKEND = 1;
 const PART_HOST = 2;
 
 function computePart(input: ComputeInput, layers: readonly PlacedLayer[], ends: PartEnds): DevicePart {
-  const context = new GraphContext(input.architecture, input.run, input.model.bytesOf, PART_HOST);
+  const context = new GraphContext(input.architecture, input.run, bytesOfNone, PART_HOST);
   buildGraph(context, {
     layers: layers.map((layer) => ({
       ...layer,
@@ -201,12 +202,15 @@ function computePart(input: ComputeInput, layers: readonly PlacedLayer[], ends: 
   return { peak: peaks[OWN_BACKEND] ?? 0, inputs: context.inputBytes };
 }
 
+/** Weights that are all on devices are not copied. */
+const bytesOfNone = (): number => 0;
+
 /** The whole graph at once, for layers that share work between devices and host. */
 function wholeBuffers(input: ComputeInput, isOnDevices: boolean): ComputeBuffers {
   const { architecture, model, run, placement } = input;
   const { deviceCount } = placement;
   const host = deviceCount;
-  const context = new GraphContext(architecture, run, model.bytesOf, host);
+  const context = new GraphContext(architecture, run, model?.bytesOf ?? bytesOfNone, host);
   buildGraph(context, {
     layers: withoutRepetitions(architecture, listGraphLayers(input)),
     outputBackend: placement.output === HOST ? host : placement.output,
@@ -273,8 +277,8 @@ function listGraphLayers(input: ComputeInput): PlacedLayer[] {
       isSparse: isSparse(habits, index),
       isStacked: isStacked(habits, index),
       hostBytes:
-        (backend === host ? (model.layout.blocks[index] ?? 0) : 0) +
-        (expertBackend === host ? (model.layout.experts[index] ?? 0) : 0),
+        (backend === host ? (model?.layout.blocks[index] ?? 0) : 0) +
+        (expertBackend === host ? (model?.layout.experts[index] ?? 0) : 0),
     };
   });
 }

@@ -1,12 +1,14 @@
+import type { Architecture } from "../../architecture/architecture.js";
 import type { Device, EstimateRequest, KvCacheLayerGroup, LlamaCppSettings } from "../../estimate.types.js";
 import { type LayerCache, listLayerCaches } from "../../kv-cache/layer-caches.js";
 import { groupCaches, growthPerToken, layerCacheBytes } from "../../kv-cache/summarize-cache.js";
 import { HOST, type LayerPlacement, placeLayers } from "../../placement/place-layers.js";
-import { countBlocks, placeLayerBytes, placeWeights } from "../../placement/place-weights.js";
+import { countBlocks, type PlacedBytes, placeLayerBytes, placeWeights } from "../../placement/place-weights.js";
 import { type PreparedModel, prepareModel } from "../../prepared-model.js";
-import { computeBuffers } from "./compute-buffers.js";
+import { sumOf } from "../../sum-of.js";
+import { type ComputeBuffers, computeBuffers } from "./compute-buffers.js";
 import { graphHabits } from "./graph-habits.js";
-import { deviceShares, type RunSettings, runSettings } from "./run-settings.js";
+import { assertLoadable, deviceShares, type RunSettings, runSettings } from "./run-settings.js";
 
 /** What llama.cpp allocates, place by place. All sizes are bytes. */
 export interface LlamaCppMemory {
@@ -33,6 +35,7 @@ export function estimateLlamaCpp(
   devices: readonly Device[],
 ): LlamaCppMemory {
   const { architecture } = request;
+  assertLoadable(request);
   const run = runSettings(request, settings);
   const model = prepareModel(architecture, request.scheme);
   const placement = placeLayers({
@@ -42,13 +45,7 @@ export function estimateLlamaCpp(
   });
   const repeatsTiedOutput = graphHabits(architecture).loadsTiedOutputFirst === true;
   const weights = placeWeights(model.layout, placement, run.cpuMoeLayers, repeatsTiedOutput);
-  const caches = listLayerCaches(architecture, run.cache);
-  const cacheByLayer = caches.map(layerCacheBytes);
-  const cacheBytes = cacheByLayer.reduce((sum, bytes) => sum + bytes, 0);
-  const cache = run.kvOffload
-    ? placeLayerBytes(cacheByLayer, placement)
-    : { devices: devices.map(() => 0), host: cacheBytes };
-  const compute = computeBuffers({ architecture, model, run, placement });
+  const { caches, cache, compute } = layOutBuffers(architecture, run, placement, model);
   const cellsOfOneStream = run.cache.unified ? run.contextCells : run.contextCells / run.sequences;
   return {
     model,
@@ -56,7 +53,7 @@ export function estimateLlamaCpp(
     placement,
     caches,
     cacheGroups: groupCaches(caches),
-    cacheBytes,
+    cacheBytes: sumOf(cache.devices, (bytes) => bytes) + cache.host,
     cacheBytesPerToken: growthPerToken(caches, cellsOfOneStream),
     devices: devices.map((_, index) => ({
       weights: weights.devices[index] ?? 0,
@@ -66,6 +63,32 @@ export function estimateLlamaCpp(
     })),
     host: { weights: weights.host, kvCache: cache.host, compute: compute.host },
   };
+}
+
+/** Caches by layer, and what caches and graphs take in each place, bytes. */
+interface LlamaCppBuffers {
+  caches: LayerCache[][];
+  cache: PlacedBytes;
+  compute: ComputeBuffers;
+}
+
+/**
+ * What llama.cpp allocates beside the weights.
+ *
+ * @param model - how the weights are stored, which matters where some of them are in host memory; null where none are
+ */
+export function layOutBuffers(
+  architecture: Architecture,
+  run: RunSettings,
+  placement: LayerPlacement,
+  model: PreparedModel | null,
+): LlamaCppBuffers {
+  const caches = listLayerCaches(architecture, run.cache);
+  const cacheByLayer = caches.map(layerCacheBytes);
+  const cache = run.kvOffload
+    ? placeLayerBytes(cacheByLayer, placement)
+    : { devices: new Array<number>(placement.deviceCount).fill(0), host: sumOf(cacheByLayer, (bytes) => bytes) };
+  return { caches, cache, compute: computeBuffers({ architecture, model, run, placement }) };
 }
 
 /** True when nothing of the model is on any device. */

@@ -94,6 +94,18 @@ export function runSettings(request: Omit<EstimateRequest, "scheme">, settings: 
   };
 }
 
+/** @throws EstimateError for a model that llama.cpp has no architecture for: nothing is guessed of what it would do. */
+export function assertLoadable({ architecture }: Pick<EstimateRequest, "architecture">): void {
+  if (architecture.ggufArchitecture !== null) {
+    return;
+  }
+  throw new EstimateError(
+    `llama.cpp does not load ${architecture.modelType} models: no GGUF architecture is known for them. Ask for another runtime.`,
+    ["runtime"],
+    "ARCHITECTURE_NOT_SUPPORTED",
+  );
+}
+
 function checkSettings(request: Omit<EstimateRequest, "scheme">, settings: LlamaCppSettings): void {
   requireWhole(request.contextTokens, 1, MAX_TOKENS, "The context", ["contextTokens"]);
   requireWhole(request.sequences, 1, MAX_SEQUENCES, "The number of sequences", ["sequences"]);
