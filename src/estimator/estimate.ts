@@ -115,7 +115,7 @@ function servingSets(request: EstimateRequest, runtime: ServingRequest): EqualSe
   const { devices } = layOut(underPlan(onSet(request, UNLIMITED_DEVICE, 1), runtime, alone));
   const leastBytes = devices[0]?.weights ?? 0;
   const plans = new Map<number, ParallelPlan[]>();
-  const fitUnder = createSplitFits(request, runtime);
+  const fitUnder = createSplitFits(request, runtime)(request.scheme);
   return (device, count, options = {}) => {
     const { links, hostMemory, evenIfTooSmall = false } = options;
     if (!evenIfTooSmall && device.capacityBytes !== null && device.capacityBytes * count < leastBytes) {

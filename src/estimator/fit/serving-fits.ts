@@ -1,5 +1,4 @@
 import type { EstimateRequest } from "../estimate.types.js";
-import { onceFor } from "../once-for.js";
 import type { DeviceLinks } from "../placement/device-links.js";
 import type { ParallelPlan } from "../placement/parallel-plans.js";
 import type { QuantScheme } from "../quantization/scheme.js";
@@ -30,13 +29,22 @@ export function createServingFits(request: Omit<EstimateRequest, "scheme">, link
     spareBytes: Math.min(spareBytes ?? Number.NEGATIVE_INFINITY, hostBytes),
     headroomBytes: (capacityBytes ?? fullestBytes) - fullestBytes,
   });
-  const measure = onceFor((scheme: QuantScheme): FormatFit => {
-    const asked = { ...request, scheme };
-    const fitUnder = createSplitFits(asked, runtime);
-    const legal = legalSplits(asked, runtime, devices.length);
+  const splitFits = createSplitFits(request, runtime);
+  const fits = ({ spareBytes }: FormatFit) => spareBytes >= 0;
+  const compute = (scheme: QuantScheme): FormatFit => {
+    const fitUnder = splitFits(scheme);
+    const legal = legalSplits({ architecture: request.architecture, scheme }, runtime, devices.length);
     const outcomeUnder = (plan: ParallelPlan) => describe(fitUnder(plan, device));
-    const fits = ({ spareBytes }: FormatFit) => spareBytes >= 0;
     return underBestSplit(legal, links, outcomeUnder, fits) ?? refuseSplits(devices.length);
-  });
+  };
+  const known = new Map<QuantScheme, FormatFit>();
+  const measure = (scheme: QuantScheme): FormatFit => {
+    let fit = known.get(scheme);
+    if (fit === undefined) {
+      fit = compute(scheme);
+      known.set(scheme, fit);
+    }
+    return fit;
+  };
   return { fitOf: measure, measure, placed: () => null };
 }

@@ -33,7 +33,7 @@ export function requireRowBytes(type: CacheType, width: number, setting: "cacheT
 
 /** How a request stores K and V: V follows K, and K the runtime's default. */
 export function requestedTypes(
-  { cacheTypeK, cacheTypeV }: EstimateRequest,
+  { cacheTypeK, cacheTypeV }: Pick<EstimateRequest, "cacheTypeK" | "cacheTypeV">,
   byDefault: CacheType,
 ): { typeK: CacheType; typeV: CacheType } {
   const typeK = cacheTypeK ?? byDefault;

@@ -6,7 +6,10 @@ import { UNLIMITED_DEVICE } from "./memory-layout.js";
 const MOST = 2 ** 31;
 
 /** @throws EstimateError for tokens or sequences that are no whole number from 1 to 2^31. */
-export function checkWorkload({ contextTokens, sequences }: EstimateRequest): void {
+export function checkWorkload({
+  contextTokens,
+  sequences,
+}: Pick<EstimateRequest, "contextTokens" | "sequences">): void {
   requireCount(contextTokens, ["contextTokens"]);
   requireCount(sequences, ["sequences"]);
 }

@@ -12,7 +12,7 @@ import type { ParallelPlan, ServingEngine } from "../../placement/parallel-plans
 import { sumOf } from "../../sum-of.js";
 import type { MemoryLayout } from "../memory-layout.js";
 import { type Ranks, servingWarnings } from "./ranks.js";
-import type { StageWeights } from "./sharded-weights.js";
+import type { Sharding, StageWeights } from "./sharded-weights.js";
 
 /** What one device of a stage takes, bytes, and where it comes from. */
 export interface RankParts {
@@ -33,17 +33,24 @@ export interface RankParts {
 /** What a device of one pipeline stage takes and may take. */
 export type PartsOf = (stage: number, device: Device) => RankParts;
 
-/** A model under one split of an engine, on devices of one kind, before the capacity of any is known. */
+/** A model under one split of an engine, on devices of one kind, before its format and their capacity are known. */
 export interface ServingPlan {
   plan: ParallelPlan;
-  stages: StageWeights[];
-  /** @param smallest - capacity of the smallest device of all, bytes; null where one is not known. */
-  on: (smallest: number | null) => PartsOf;
+  sharding: Sharding;
+  /**
+   * @param weights - of each stage, bytes on one device.
+   * @param smallest - capacity of the smallest device of all, bytes; null where one is not known.
+   */
+  on: (weights: readonly StageWeights[], smallest: number | null) => PartsOf;
 }
 
 /** What every device of a split takes, rank by rank. */
-export function partsOfRanks({ plan, on }: ServingPlan, devices: readonly Device[]): RankParts[] {
-  const partsOf = on(smallestCapacity(devices));
+export function partsOfRanks(
+  { plan, on }: ServingPlan,
+  stages: readonly StageWeights[],
+  devices: readonly Device[],
+): RankParts[] {
+  const partsOf = on(stages, smallestCapacity(devices));
   return devices.map((device, rank) => partsOf(stageOf(rank, plan), device));
 }
 
@@ -64,8 +71,8 @@ export interface EqualFit {
   fullestBytes: number;
 }
 
-export function fitOnEqual({ plan, stages, on }: ServingPlan, device: Device): EqualFit {
-  const partsOf = on(device.capacityBytes);
+export function fitOnEqual({ plan, on }: ServingPlan, stages: readonly StageWeights[], device: Device): EqualFit {
+  const partsOf = on(stages, device.capacityBytes);
   let spareBytes: number | null = Number.POSITIVE_INFINITY;
   let totalBytes = 0;
   let fullestBytes = 0;

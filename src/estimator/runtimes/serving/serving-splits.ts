@@ -1,10 +1,13 @@
 import type { Device, EstimateRequest, RuntimeRequest } from "../../estimate.types.js";
+import { onceOnly } from "../../once-for.js";
 import { type DeviceLinks, preferFastLinks } from "../../placement/device-links.js";
 import { legalPlans, type ParallelPlan, type ServingEngine } from "../../placement/parallel-plans.js";
+import type { QuantScheme } from "../../quantization/scheme.js";
 import { planSglang, sglangDevices } from "../sglang/estimate-sglang.js";
 import { planTensorrtLlm } from "../tensorrt-llm/estimate-tensorrt-llm.js";
 import { planVllm, vllmDevices } from "../vllm/estimate-vllm.js";
 import { type EqualFit, fitOnEqual, type ServingPlan } from "./serving-memory.js";
+import { loadModel, type StageWeights } from "./sharded-weights.js";
 
 /** A request to a serving engine. */
 export type ServingRequest = Extract<RuntimeRequest, { kind: ServingEngine }>;
@@ -56,18 +59,20 @@ export function underBestSplit<Outcome extends { spareBytes: number | null }>(
   return best;
 }
 
+/** How a model in one format stands to equal devices under a legal split over all of them. */
+export type SplitFits = (plan: ParallelPlan, device: Device) => EqualFit;
+
 /**
- * How a model stands to equal devices under a legal split over all of them. Splits are planned once for all devices that
- * the engine treats alike, whatever they hold.
+ * The same for any format. Splits are planned once for all formats, and for all devices that the engine treats alike,
+ * whatever they hold.
  */
 export function createSplitFits(
-  request: EstimateRequest,
+  request: Omit<EstimateRequest, "scheme">,
   runtime: ServingRequest,
-): (plan: ParallelPlan, device: Device) => EqualFit {
+): (scheme: QuantScheme) => SplitFits {
   const planned = new Map<string, ServingPlan>();
-  return (plan, device) => {
-    const asked = withPlan(runtime, plan);
-    const { key, make } = describeSplit(request, asked, device);
+  const planOn = (plan: ParallelPlan, device: Device): ServingPlan => {
+    const { key, make } = describeSplit(request, withPlan(runtime, plan), device);
     const { tensorParallel, pipelineParallel, expertParallel } = plan;
     const name = `${tensorParallel} ${pipelineParallel} ${expertParallel} ${key}`;
     let known = planned.get(name);
@@ -75,13 +80,23 @@ export function createSplitFits(
       known = make();
       planned.set(name, known);
     }
-    return fitOnEqual(known, device);
+    return known;
+  };
+  return (scheme) => {
+    const model = onceOnly(() => loadModel(request.architecture, scheme));
+    const weighed = new Map<ServingPlan, StageWeights[]>();
+    return (plan, device) => {
+      const split = planOn(plan, device);
+      const stages = weighed.get(split) ?? split.sharding.weigh(model());
+      weighed.set(split, stages);
+      return fitOnEqual(split, stages, device);
+    };
   };
 }
 
 /** How an engine plans a split on devices of one kind; `key` tells the kinds apart. */
 function describeSplit(
-  request: EstimateRequest,
+  request: Omit<EstimateRequest, "scheme">,
   runtime: ServingRequest,
   device: Device,
 ): { key: string; make: () => ServingPlan } {

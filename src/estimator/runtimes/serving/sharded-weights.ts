@@ -1,10 +1,10 @@
 import type { Architecture, Block, TensorRole } from "../../architecture/architecture.js";
 import type { WeightsBreakdown } from "../../estimate.types.js";
-import { oncePerPair } from "../../once-for.js";
+import { onceOnly, oncePerPair } from "../../once-for.js";
 import { keepsDenseWhole, type ParallelPlan } from "../../placement/parallel-plans.js";
 import type { QuantScheme, StoredGroup, UniformScheme } from "../../quantization/scheme.js";
 import { summarizeWeights } from "../../quantization/summarize-weights.js";
-import { sumOf } from "../../sum-of.js";
+import type { Tensor } from "../../tensors/tensor.js";
 import { plainBits } from "../loadable-formats.js";
 import { loadedTensors } from "../loaded-tensors.js";
 import { allocatedBytes } from "./caching-allocator.js";
@@ -14,28 +14,40 @@ const BITS_PER_BYTE = 8;
 const ENCODER_BYTES_PER_PARAMETER = 2;
 const ENCODER_TYPE = "bf16";
 
-/** Tensors of a checkpoint as serving engines load and divide them, and the towers beside them. */
-interface ShardableModel {
+/** Tensors of a checkpoint as serving engines load and divide them. */
+interface LoadedModel {
   tensors: readonly StoredGroup[];
   /** Nothing is quantized. */
   isPlain: boolean;
-  /** Towers included. */
-  weights: WeightsBreakdown;
 }
 
-/** The tensors that serving engines load of a model; computed once per pair of objects. */
+/** The same with what is told of its weights. */
+interface ShardableModel extends LoadedModel {
+  /** Towers included. Summed up when it is first asked for. */
+  readonly weights: WeightsBreakdown;
+}
+
+/** The tensors that serving engines load of a model in a format. */
+export function loadModel(architecture: Architecture, scheme: QuantScheme): LoadedModel {
+  return { tensors: loadedTensors(architecture, asCheckpoint(scheme)), isPlain: isPlain(scheme) };
+}
+
+/** The same with its weights summed up; computed once per pair of objects. */
 export const shardableModel: (architecture: Architecture, scheme: QuantScheme) => ShardableModel =
   oncePerPair(describeModel);
 
 function describeModel(architecture: Architecture, scheme: QuantScheme): ShardableModel {
-  const stored = loadedTensors(architecture, asCheckpoint(scheme));
+  const model = loadModel(architecture, scheme);
   const encoderParameters = (architecture.encoders ?? []).reduce((sum, encoder) => sum + encoder.parameters, 0);
   const encoderBytes = encoderParameters * ENCODER_BYTES_PER_PARAMETER;
-  const text = summarizeWeights(architecture, stored);
+  const weights = onceOnly(() =>
+    addEncoders(summarizeWeights(architecture, model.tensors), encoderParameters, encoderBytes),
+  );
   return {
-    tensors: stored,
-    isPlain: isPlain(scheme),
-    weights: addEncoders(text, encoderParameters, encoderBytes),
+    ...model,
+    get weights() {
+      return weights();
+    },
   };
 }
 
@@ -125,20 +137,20 @@ interface ShardingHabits {
   buffers?: BufferHabits;
 }
 
-/** One pipeline stage; all its tensor-parallel devices hold the same bytes. */
-export interface StageWeights {
+/** The layers of one pipeline stage. */
+export interface Stage {
   firstLayer: number;
   layers: number;
+}
+
+/** One pipeline stage; all its tensor-parallel devices hold the same bytes. */
+export interface StageWeights extends Stage {
   /** Bytes on one device, as the allocator counts them. */
   bytes: number;
 }
 
 /** Where a stage starts and how many layers it has. Source: vLLM, distributed/utils.py (get_pp_indices). */
-function splitStages(
-  layerCount: number,
-  stages: number,
-  spareLayers: ShardingHabits["spareLayers"],
-): { firstLayer: number; layers: number }[] {
+function splitStages(layerCount: number, stages: number, spareLayers: ShardingHabits["spareLayers"]): Stage[] {
   const least = Math.floor(layerCount / stages);
   const spare = layerCount % stages;
   let firstLayer = 0;
@@ -166,92 +178,125 @@ interface DeviceShare {
   encoders: number;
 }
 
-const shares = new WeakMap<ShardableModel, Map<string, DeviceShare>>();
+/** How a legal plan divides a model, whatever its weights are stored as. */
+export interface Sharding {
+  stages: readonly Stage[];
+  /** The stages with what each of their devices holds of the model in a format. */
+  weigh(model: LoadedModel): StageWeights[];
+}
 
-/** Weights of every pipeline stage under a legal plan. */
-export function shardWeights(
-  architecture: Architecture,
-  model: ShardableModel,
-  plan: ParallelPlan,
-  habits: ShardingHabits,
-): StageWeights[] {
-  const share = deviceShare(architecture, model, plan, habits);
+export function createSharding(architecture: Architecture, plan: ParallelPlan, habits: ShardingHabits): Sharding {
   const stages = splitStages(architecture.layers.length, plan.pipelineParallel, habits.spareLayers);
   const last = stages.length - 1;
-  return stages.map(({ firstLayer, layers }, index) => {
-    let bytes = (index === 0 ? share.input : 0) + (index === last ? share.output : 0);
-    if (index === last && last > 0) bytes += share.tiedOutput;
-    for (let layer = firstLayer; layer < firstLayer + layers; layer += 1) {
-      bytes += share.layers[layer] ?? 0;
-    }
-    return { firstLayer, layers, bytes: bytes + share.rotary + (index === 0 ? share.encoders : 0) };
-  });
-}
-
-/** What a device holds does not depend on the number of stages: computed once per model, split of a layer and habits. */
-function deviceShare(
-  architecture: Architecture,
-  model: ShardableModel,
-  plan: ParallelPlan,
-  habits: ShardingHabits,
-): DeviceShare {
-  let byPlan = shares.get(model);
-  if (byPlan === undefined) {
-    byPlan = new Map();
-    shares.set(model, byPlan);
-  }
-  const { tensorParallel, expertParallel, wholeAttention = false } = plan;
-  const key = JSON.stringify([tensorParallel, expertParallel, wholeAttention, habits]);
-  let share = byPlan.get(key);
-  if (share === undefined) {
-    share = shareTensors(architecture, model, plan, habits);
-    byPlan.set(key, share);
-  }
-  return share;
-}
-
-function shareTensors(
-  architecture: Architecture,
-  model: ShardableModel,
-  plan: ParallelPlan,
-  habits: ShardingHabits,
-): DeviceShare {
-  let input = 0;
-  let output = 0;
-  let tiedOutput = 0;
-  /** Bytes by layer of each matrix that is held as one. */
-  const modules = new Map<string, number[]>();
-  for (const { first, layers, type, bytes } of model.tensors) {
-    const { layer, name, role } = first;
-    if (layer === null || layers === null) {
-      const size = allocatedBytes(bytes * shareOfModelTensor(role, architecture, plan, habits));
-      if (first.isInputTable || INPUT_TENSORS.test(name)) input += size;
-      else output += size;
-      if (name === "token_embd.weight" && architecture.tiedEmbeddings && architecture.hasOutput) tiedOutput = size;
-      continue;
-    }
-    const block = architecture.blocks[architecture.layers[layer] ?? ""] ?? { tensors: [] };
-    const stem = name.slice(name.indexOf(".", "blk.".length) + 1);
-    const size =
-      bytes *
-      shareOfBlockTensor(stem, role, block, plan, habits) *
-      paddingOf(type, role, architecture.hiddenSize, block, plan, habits);
-    const module = fusedModule(stem);
-    const sizes = modules.get(module) ?? new Array<number>(architecture.layers.length).fill(0);
-    modules.set(module, sizes);
-    for (const own of layers) {
-      sizes[own] = (sizes[own] ?? 0) + size;
-    }
-  }
-  const byModule = [...modules.values()];
+  const shareOf = createShares(architecture, plan, habits);
   return {
-    layers: architecture.layers.map((_, layer) => sumOf(byModule, (sizes) => allocatedBytes(sizes[layer] ?? 0))),
-    input,
-    output,
-    tiedOutput,
-    rotary: rotaryBytes(architecture, habits),
-    encoders: encoderBytes(architecture, model.isPlain, plan, habits),
+    stages,
+    weigh(model) {
+      const share = shareOf(model);
+      return stages.map(({ firstLayer, layers }, index) => {
+        let bytes = (index === 0 ? share.input : 0) + (index === last ? share.output : 0);
+        if (index === last && last > 0) bytes += share.tiedOutput;
+        for (let layer = firstLayer; layer < firstLayer + layers; layer += 1) {
+          bytes += share.layers[layer] ?? 0;
+        }
+        return { firstLayer, layers, bytes: bytes + share.rotary + (index === 0 ? share.encoders : 0) };
+      });
+    },
   };
+}
+
+/** How a tensor is divided, whatever it is stored as. */
+interface TensorShare {
+  /** Of its bytes, that one device holds. */
+  share: number;
+  /** The matrix that it is held as a part of. */
+  module: string;
+  block: Block;
+}
+
+const NO_BLOCK: Block = { tensors: [] };
+
+/** What one device holds of a model in a format; what it holds of each tensor is decided once for all formats. */
+function createShares(
+  architecture: Architecture,
+  plan: ParallelPlan,
+  habits: ShardingHabits,
+): (model: LoadedModel) => DeviceShare {
+  const known = new Map<Tensor, TensorShare>();
+  const shareOf = (tensor: Tensor): TensorShare => {
+    let share = known.get(tensor);
+    if (share === undefined) {
+      share = shareTensor(tensor, architecture, plan, habits);
+      known.set(tensor, share);
+    }
+    return share;
+  };
+  const rotary = rotaryBytes(architecture, habits);
+  return ({ tensors, isPlain }) => {
+    let input = 0;
+    let output = 0;
+    let tiedOutput = 0;
+    /** Bytes of each matrix that is held as one, by the layers that have one like it. */
+    const modulesOf = new Map<readonly number[], Map<string, number>>();
+    for (const { first, layers, type, bytes } of withoutOverlap(architecture, tensors)) {
+      const { share, module, block } = shareOf(first);
+      if (layers === null) {
+        const size = allocatedBytes(bytes * share);
+        if (first.isInputTable || INPUT_TENSORS.test(first.name)) input += size;
+        else output += size;
+        if (first.name === "token_embd.weight" && architecture.tiedEmbeddings && architecture.hasOutput)
+          tiedOutput = size;
+        continue;
+      }
+      const size = bytes * share * paddingOf(type, first.role, architecture.hiddenSize, block, plan, habits);
+      const modules = modulesOf.get(layers) ?? new Map<string, number>();
+      modulesOf.set(layers, modules);
+      modules.set(module, (modules.get(module) ?? 0) + size);
+    }
+    const byLayer = new Array<number>(architecture.layers.length).fill(0);
+    for (const [layers, modules] of modulesOf) {
+      let bytes = 0;
+      for (const size of modules.values()) bytes += allocatedBytes(size);
+      for (const layer of layers) byLayer[layer] = bytes;
+    }
+    const encoders = encoderBytes(architecture, isPlain, plan, habits);
+    return { layers: byLayer, input, output, tiedOutput, rotary, encoders };
+  };
+}
+
+function shareTensor(
+  { layer, name, role }: Tensor,
+  architecture: Architecture,
+  plan: ParallelPlan,
+  habits: ShardingHabits,
+): TensorShare {
+  if (layer === null) {
+    return { share: shareOfModelTensor(role, architecture, plan, habits), module: name, block: NO_BLOCK };
+  }
+  const block = architecture.blocks[architecture.layers[layer] ?? ""] ?? NO_BLOCK;
+  const stem = name.slice(name.indexOf(".", "blk.".length) + 1);
+  return { share: shareOfBlockTensor(stem, role, block, plan, habits), module: fusedModule(stem), block };
+}
+
+/**
+ * Tensors that stand for whole blocks, as formats store them that do not tell layers apart. Where one does, its tensors
+ * are taken apart layer by layer: then, too, those of a layer have the same list of layers.
+ */
+function withoutOverlap(architecture: Architecture, tensors: readonly StoredGroup[]): readonly StoredGroup[] {
+  const layersOf = new Map<string, readonly number[]>();
+  const areWhole = tensors.every(({ first, layers }) => {
+    if (first.layer === null || layers === null) return true;
+    const name = architecture.layers[first.layer] ?? "";
+    const known = layersOf.get(name) ?? layers;
+    layersOf.set(name, known);
+    return known === layers;
+  });
+  if (areWhole) return tensors;
+  const alone = architecture.layers.map((_, layer) => [layer]);
+  return tensors.flatMap((stored): StoredGroup[] => {
+    const { layers } = stored;
+    return layers === null ? [stored] : layers.map((layer) => ({ ...stored, layers: alone[layer] ?? [] }));
+  });
 }
 
 /** Every stage has all tables (vLLM and SGLang, layers/rotary_embedding: one cache for equal layers). */

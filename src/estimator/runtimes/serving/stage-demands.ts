@@ -7,29 +7,27 @@ import {
   graphBytes,
   type StepSize,
 } from "./activation-peak.js";
-import type { StageWeights } from "./sharded-weights.js";
+import type { Stage } from "./sharded-weights.js";
 
-/** What every device of a pipeline stage takes whatever the request keeps, bytes. */
+/** What every device of a pipeline stage takes beside weights whatever the request keeps, bytes. */
 export interface StageDemand {
-  weights: number;
   activation: number;
   graphs: number;
 }
 
 /** Of a stage that does not exist. */
-export const NO_DEMAND: StageDemand = { weights: 0, activation: 0, graphs: 0 };
+export const NO_DEMAND: StageDemand = { activation: 0, graphs: 0 };
 
-/** Weights, activation peak and CUDA graphs by stage: all devices of a stage take the same. */
+/** Activation peak and CUDA graphs by stage: all devices of a stage take the same. */
 export function stageDemands(
   architecture: Architecture,
-  stages: readonly StageWeights[],
+  stages: readonly Stage[],
   plan: ParallelPlan,
   step: StepSize,
   graphSizes: number,
   constants: { activation: ActivationConstants; cudaGraphs: GraphConstants },
 ): StageDemand[] {
   return stages.map((stage, index) => ({
-    weights: stage.bytes,
     activation: activationPeak(architecture, plan, step, constants.activation, index === stages.length - 1).bytes,
     graphs: graphBytes(architecture, stage.layers, graphSizes, constants.cudaGraphs),
   }));

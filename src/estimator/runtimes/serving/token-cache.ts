@@ -1,6 +1,6 @@
 import type { EstimateRequest, KvCacheKind, KvCacheLayerGroup } from "../../estimate.types.js";
 import type { DeviceEntry } from "./device-entries.js";
-import type { StageWeights } from "./sharded-weights.js";
+import type { Stage } from "./sharded-weights.js";
 
 /** Caches that are pools of tokens: bytes of the layers of one stage on one device. */
 export interface TokenRates {
@@ -16,10 +16,7 @@ export interface TokenRates {
 export const NO_RATES: TokenRates = { full: 0, windowed: 0, state: 0 };
 
 /** Sums the entries of the layers of one stage. */
-export function ratesOf(
-  entries: readonly DeviceEntry[],
-  stage: Pick<StageWeights, "firstLayer" | "layers">,
-): TokenRates {
+export function ratesOf(entries: readonly DeviceEntry[], stage: Stage): TokenRates {
   const rates = { full: 0, windowed: 0, state: 0 };
   for (const entry of entries) {
     if (entry.layer < stage.firstLayer || entry.layer >= stage.firstLayer + stage.layers) {

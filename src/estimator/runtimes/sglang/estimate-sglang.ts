@@ -9,7 +9,6 @@ import { countGraphSizes } from "../serving/activation-peak.js";
 import { type DeviceEntry, listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import {
-  type PartsOf,
   partsOfRanks,
   type ServingMemory,
   type ServingPlan,
@@ -17,7 +16,7 @@ import {
   stageOf,
   tightestRank,
 } from "../serving/serving-memory.js";
-import { shardableModel, shardWeights } from "../serving/sharded-weights.js";
+import { createSharding, shardableModel } from "../serving/sharded-weights.js";
 import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import {
   cacheBytesOf,
@@ -49,7 +48,6 @@ interface SglangDevices {
 
 /** A model under one of SGLang's splits. */
 interface SglangPlan extends ServingPlan {
-  model: ReturnType<typeof shardableModel>;
   entries: DeviceEntry[];
   kept: KeptTokens;
   stageRates: TokenRates[];
@@ -74,9 +72,11 @@ export function estimateSglang(
   const smallest = smallestCapacity(ranks.used);
   const devices = sglangDevices(smallest, settings, constants);
   const planned = planSglang(request, settings, constants, devices);
-  const { plan, stages, model, entries, kept, stageRates, chunkShares } = planned;
+  const { plan, sharding, entries, kept, stageRates, chunkShares } = planned;
+  const model = shardableModel(request.architecture, request.scheme);
+  const stages = sharding.weigh(model);
   const { reservedMib, fraction } = staticShare(settings, constants, devices.sizes, smallest);
-  const parts = partsOfRanks(planned, ranks.used);
+  const parts = partsOfRanks(planned, stages, ranks.used);
   const tightest = tightestRank(parts);
   const rates = stageRates[stageOf(tightest, plan)] ?? NO_RATES;
   const available = parts[tightest]?.available ?? null;
@@ -85,7 +85,9 @@ export function estimateSglang(
     plan,
     ranks,
     stages,
-    weights: model.weights,
+    get weights() {
+      return model.weights;
+    },
     parts,
     cacheGroups: tokenCacheGroups(request, entries, kept, plan.tensorParallel),
     cacheBytesPerToken: plan.tensorParallel * sumOf(stageRates, (rate) => rate.full) * shareOfSequences(request, kept),
@@ -112,12 +114,12 @@ export function sglangDevices(
 }
 
 /**
- * Everything about a legal split that does not depend on how much its devices hold.
+ * Everything about a legal split that depends neither on the format nor on how much its devices hold.
  *
  * @throws EstimateError for settings out of range.
  */
 export function planSglang(
-  request: EstimateRequest,
+  request: Omit<EstimateRequest, "scheme">,
   settings: SglangSettings,
   constants: SglangConstants,
   { sizes, areLarge }: SglangDevices,
@@ -127,8 +129,7 @@ export function planSglang(
   checkCounts({ chunkedPrefillSize: settings.chunkedPrefillSize, cudaGraphMaxBatch: settings.cudaGraphMaxBatch });
   const { architecture } = request;
   const plan = planOf(settings);
-  const model = shardableModel(architecture, request.scheme);
-  const stages = shardWeights(architecture, model, plan, {
+  const sharding = createSharding(architecture, plan, {
     vocabularyPadding: constants.vocabularyPadding,
     spareLayers: "before-last",
     wholeEncoders: constants.wholeEncoders,
@@ -146,25 +147,27 @@ export function planSglang(
     indexKeysInEveryLayer: constants.indexKeysInEveryLayer,
   });
   const kept = keptTokens(request, settings, constants);
-  const stageRates = stages.map((stage) => ratesOf(entries, stage));
+  const stageRates = sharding.stages.map((stage) => ratesOf(entries, stage));
   // With data-parallel attention each device computes its share of a chunk.
   const chunkShares = settings.dataParallelAttention ? plan.tensorParallel : 1;
   const step = { tokens: Math.ceil(sizes.chunkTokens / chunkShares), sequences: sizes.graphSequences };
   const graphSizes = countGraphSizes(sizes.graphSequences);
   const several = plan.tensorParallel * plan.pipelineParallel > 1;
   const communication = several ? (areLarge ? constants.communicationGib.large : constants.communicationGib.small) : 0;
-  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
+  const demands = stageDemands(architecture, sharding.stages, plan, step, graphSizes, constants);
   const context = constants.contextGib * GIB;
   const nonTorch = communication * GIB;
-  const on = (smallest: number | null): PartsOf => {
+  const on: ServingPlan["on"] = (stages, smallest) => {
     const { fraction } = staticShare(settings, constants, sizes, smallest);
     return (stage, { capacityBytes: capacity }) => {
       const rates = stageRates[stage] ?? NO_RATES;
       const demand = demands[stage] ?? NO_DEMAND;
+      const weights = stages[stage]?.bytes ?? 0;
       const atStart = capacity === null ? null : capacity - context - nonTorch;
-      const available = atStart === null ? null : fraction * atStart - demand.weights;
+      const available = atStart === null ? null : fraction * atStart - weights;
       const perSequence = cacheBytesOf(rates, { ...kept, sequences: 1 });
       return {
+        weights,
         ...demand,
         kvCache: cacheBytesOf(rates, kept),
         context,
@@ -174,7 +177,7 @@ export function planSglang(
             ? null
             : Math.min(
                 capacity,
-                demand.weights +
+                weights +
                   demand.activation +
                   demand.graphs +
                   context +
@@ -185,7 +188,7 @@ export function planSglang(
       };
     };
   };
-  return { plan, stages, on, model, entries, kept, stageRates, chunkShares };
+  return { plan, sharding, on, entries, kept, stageRates, chunkShares };
 }
 
 function planOf(settings: SglangSettings): ParallelPlan {
@@ -282,7 +285,7 @@ function fractionOf(
 
 /** What one device keeps of the request: its share of the sequences where attention is data-parallel. */
 function keptTokens(
-  { contextTokens, sequences }: EstimateRequest,
+  { contextTokens, sequences }: Pick<EstimateRequest, "contextTokens" | "sequences">,
   settings: SglangSettings,
   constants: SglangConstants,
 ): KeptTokens {
@@ -302,7 +305,7 @@ function shareOfSequences({ sequences }: EstimateRequest, kept: KeptTokens): num
 
 /** Bytes of the pools that sequences of the asked context can use: the split between tokens and states is fixed. */
 function usableBytes(
-  request: EstimateRequest,
+  request: Pick<EstimateRequest, "contextTokens">,
   constants: SglangConstants,
   rates: TokenRates,
   perSequence: number,
@@ -313,7 +316,7 @@ function usableBytes(
 }
 
 function describePool(
-  { contextTokens }: EstimateRequest,
+  { contextTokens }: Pick<EstimateRequest, "contextTokens">,
   constants: SglangConstants,
   rates: TokenRates,
   available: number,

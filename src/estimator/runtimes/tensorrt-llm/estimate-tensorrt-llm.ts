@@ -8,14 +8,13 @@ import { countGraphSizes } from "../serving/activation-peak.js";
 import { type DeviceEntry, listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import {
-  type PartsOf,
   partsOfRanks,
   type ServingMemory,
   type ServingPlan,
   stageOf,
   tightestRank,
 } from "../serving/serving-memory.js";
-import { shardableModel, shardWeights } from "../serving/sharded-weights.js";
+import { createSharding, shardableModel } from "../serving/sharded-weights.js";
 import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import {
   cacheBytesOf,
@@ -39,7 +38,6 @@ export interface TensorrtLlmMemory extends ServingMemory {
 
 /** A model under one of TensorRT-LLM's splits. */
 interface TensorrtLlmPlan extends ServingPlan {
-  model: ReturnType<typeof shardableModel>;
   fraction: number;
   maxNumTokens: number;
   maxBatchSize: number;
@@ -63,8 +61,10 @@ export function estimateTensorrtLlm(
 ): TensorrtLlmMemory {
   const ranks = assignRanks(request, planOf(settings), "tensorrt-llm");
   const planned = planTensorrtLlm(request, settings, constants);
-  const { plan, stages, model, fraction, maxNumTokens, maxBatchSize, entries, kept, stageRates } = planned;
-  const parts = partsOfRanks(planned, ranks.used);
+  const { plan, sharding, fraction, maxNumTokens, maxBatchSize, entries, kept, stageRates } = planned;
+  const model = shardableModel(request.architecture, request.scheme);
+  const stages = sharding.weigh(model);
+  const parts = partsOfRanks(planned, stages, ranks.used);
   const tightest = tightestRank(parts);
   const rates = stageRates[stageOf(tightest, plan)] ?? NO_RATES;
   const available = parts[tightest]?.available ?? null;
@@ -72,7 +72,9 @@ export function estimateTensorrtLlm(
     plan,
     ranks,
     stages,
-    weights: model.weights,
+    get weights() {
+      return model.weights;
+    },
     parts,
     cacheGroups: tokenCacheGroups(request, entries, kept, plan.tensorParallel),
     cacheBytesPerToken: plan.tensorParallel * sumOf(stageRates, (rate) => rate.full),
@@ -87,12 +89,12 @@ export function estimateTensorrtLlm(
 }
 
 /**
- * Everything about a legal split that does not depend on how much its devices hold.
+ * Everything about a legal split that depends neither on the format nor on how much its devices hold.
  *
  * @throws EstimateError for settings out of range.
  */
 export function planTensorrtLlm(
-  request: EstimateRequest,
+  request: Omit<EstimateRequest, "scheme">,
   settings: TensorrtLlmSettings,
   constants: TensorrtLlmConstants,
 ): TensorrtLlmPlan {
@@ -101,8 +103,7 @@ export function planTensorrtLlm(
   checkCounts({ maxNumTokens: settings.maxNumTokens, maxBatchSize: settings.maxBatchSize });
   const { architecture } = request;
   const plan = planOf(settings);
-  const model = shardableModel(architecture, request.scheme);
-  const stages = shardWeights(architecture, model, plan, {
+  const sharding = createSharding(architecture, plan, {
     vocabularyPadding: constants.vocabularyPadding * plan.tensorParallel,
     spareLayers: "first",
   });
@@ -116,26 +117,30 @@ export function planTensorrtLlm(
     indexKeysInEveryLayer: true,
   });
   const kept = keptTokens(request, constants, maxNumTokens);
-  const stageRates = stages.map((stage) => ratesOf(entries, stage));
+  const stageRates = sharding.stages.map((stage) => ratesOf(entries, stage));
   const step = { tokens: maxNumTokens, sequences: Math.min(maxBatchSize, maxNumTokens) };
   const graphSizes = countGraphSizes(Math.min(maxBatchSize, constants.cudaGraphs.largestBatch));
   const context = constants.contextGib * GIB;
   const nonTorch = plan.tensorParallel * plan.pipelineParallel > 1 ? constants.communicationGib * GIB : 0;
-  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
-  const partsOf: PartsOf = (stage, { capacityBytes: capacity }) => {
-    const demand = demands[stage] ?? NO_DEMAND;
-    const { weights, activation, graphs } = demand;
-    const free = capacity === null ? null : capacity - context - nonTorch - weights - activation - graphs;
-    return {
-      ...demand,
-      kvCache: cacheBytesOf(stageRates[stage] ?? NO_RATES, kept),
-      context,
-      nonTorch,
-      limitBytes: capacity === null || free === null ? null : capacity - (1 - fraction) * Math.max(0, free),
-      available: free === null ? null : fraction * free,
+  const demands = stageDemands(architecture, sharding.stages, plan, step, graphSizes, constants);
+  const on: ServingPlan["on"] =
+    (stages) =>
+    (stage, { capacityBytes: capacity }) => {
+      const weights = stages[stage]?.bytes ?? 0;
+      const demand = demands[stage] ?? NO_DEMAND;
+      const { activation, graphs } = demand;
+      const free = capacity === null ? null : capacity - context - nonTorch - weights - activation - graphs;
+      return {
+        weights,
+        ...demand,
+        kvCache: cacheBytesOf(stageRates[stage] ?? NO_RATES, kept),
+        context,
+        nonTorch,
+        limitBytes: capacity === null || free === null ? null : capacity - (1 - fraction) * Math.max(0, free),
+        available: free === null ? null : fraction * free,
+      };
     };
-  };
-  return { plan, stages, on: () => partsOf, model, fraction, maxNumTokens, maxBatchSize, entries, kept, stageRates };
+  return { plan, sharding, on, fraction, maxNumTokens, maxBatchSize, entries, kept, stageRates };
 }
 
 function planOf({ tensorParallel, pipelineParallel, expertParallel }: TensorrtLlmSettings): ParallelPlan {
@@ -143,7 +148,7 @@ function planOf({ tensorParallel, pipelineParallel, expertParallel }: TensorrtLl
 }
 
 function keptTokens(
-  { architecture, contextTokens, sequences }: EstimateRequest,
+  { architecture, contextTokens, sequences }: Omit<EstimateRequest, "scheme">,
   constants: TensorrtLlmConstants,
   maxNumTokens: number,
 ): KeptTokens {

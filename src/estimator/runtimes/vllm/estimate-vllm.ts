@@ -8,14 +8,13 @@ import { type ActivationPeak, activationPeak, countGraphSizes, type StepSize } f
 import { listDeviceEntries } from "../serving/device-entries.js";
 import { assignRanks } from "../serving/ranks.js";
 import {
-  type PartsOf,
   partsOfRanks,
   type RankParts,
   type ServingMemory,
   type ServingPlan,
   stageOf,
 } from "../serving/serving-memory.js";
-import { type ExpertPadding, type StageWeights, shardableModel, shardWeights } from "../serving/sharded-weights.js";
+import { createSharding, type ExpertPadding, type Stage, shardableModel } from "../serving/sharded-weights.js";
 import { NO_DEMAND, stageDemands } from "../serving/stage-demands.js";
 import { type BlockGroup, type BlockPlan, planBlocks } from "./cache-blocks.js";
 import type { BatchDefaults, VllmConstants, VllmSettings } from "./vllm.types.js";
@@ -41,7 +40,6 @@ interface VllmDevices {
 
 /** A model under one of vLLM's splits. */
 interface VllmPlan extends ServingPlan {
-  model: ReturnType<typeof shardableModel>;
   utilization: number;
   batch: BatchDefaults;
   graphSizes: number;
@@ -63,14 +61,18 @@ export function estimateVllm(request: EstimateRequest, settings: VllmSettings, c
   const { architecture } = request;
   const ranks = assignRanks(request, planOf(settings), "vllm");
   const planned = planVllm(request, settings, constants, vllmDevices(ranks.used, settings, constants));
-  const { plan, stages, model, utilization, batch, graphSizes, step, blocks, blocksPerSequence } = planned;
-  const parts = partsOfRanks(planned, ranks.used);
+  const { plan, sharding, utilization, batch, graphSizes, step, blocks, blocksPerSequence } = planned;
+  const model = shardableModel(architecture, request.scheme);
+  const stages = sharding.weigh(model);
+  const parts = partsOfRanks(planned, stages, ranks.used);
   const poolBlocks = countPoolBlocks(blocks, stages, parts, plan);
   return {
     plan,
     ranks,
     stages,
-    weights: model.weights,
+    get weights() {
+      return model.weights;
+    },
     parts,
     cacheGroups: groupsOf(request, blocks, stages, plan.tensorParallel),
     cacheBytesPerToken: growthPerToken(blocks, stages, plan.tensorParallel),
@@ -95,12 +97,12 @@ export function vllmDevices(devices: readonly Device[], settings: VllmSettings, 
 }
 
 /**
- * Everything about a legal split that does not depend on how much its devices hold.
+ * Everything about a legal split that depends neither on the format nor on how much its devices hold.
  *
  * @throws EstimateError for settings out of range.
  */
 export function planVllm(
-  request: EstimateRequest,
+  request: Omit<EstimateRequest, "scheme">,
   settings: VllmSettings,
   constants: VllmConstants,
   { areLarge, expertPadding }: VllmDevices,
@@ -110,10 +112,9 @@ export function planVllm(
   checkCounts({ maxNumBatchedTokens: settings.maxNumBatchedTokens, maxNumSeqs: settings.maxNumSeqs });
   const { architecture, contextTokens, sequences } = request;
   const plan = planOf(settings);
-  const model = shardableModel(architecture, request.scheme);
   const utilization = settings.gpuMemoryUtilization ?? constants.gpuMemoryUtilization;
   const batch = batchOf(settings, constants, areLarge, contextTokens);
-  const stages = shardWeights(architecture, model, plan, {
+  const sharding = createSharding(architecture, plan, {
     vocabularyPadding: constants.vocabularyPadding,
     spareLayers: "before-last",
     microscalingPadding: expertPadding,
@@ -145,28 +146,31 @@ export function planVllm(
     ? 0
     : countGraphSizes(Math.min(2 * batch.maxNumSequences, constants.cudaGraphs.largestBatch));
   const step = { tokens: batch.maxNumBatchedTokens, sequences: batch.maxNumSequences };
-  const demands = stageDemands(architecture, stages, plan, step, graphSizes, constants);
-  const caches = stages.map((stage) => sequences * blocksPerSequence * stageBlockBytes(blocks, stage));
+  const demands = stageDemands(architecture, sharding.stages, plan, step, graphSizes, constants);
+  const caches = sharding.stages.map((stage) => sequences * blocksPerSequence * stageBlockBytes(blocks, stage));
   const several = plan.tensorParallel * plan.pipelineParallel > 1;
   const context = GIB * (several ? constants.contextGib.severalGpus : constants.contextGib.oneGpu);
   const nonTorch = GIB * nonTorchGib(constants, plan.tensorParallel, several, areLarge);
-  const partsOf: PartsOf = (stage, { capacityBytes: capacity }) => {
-    const { weights, activation, graphs } = demands[stage] ?? NO_DEMAND;
-    const charged = constants.cudaGraphs.insideBudget ? graphs : 0;
-    const outside = context + graphs - charged;
-    const budget = capacity === null ? null : utilization * capacity;
-    return {
-      weights,
-      activation,
-      graphs,
-      kvCache: caches[stage] ?? 0,
-      context,
-      nonTorch,
-      limitBytes: capacity === null || budget === null ? null : Math.min(capacity, budget + outside),
-      available: budget === null ? null : budget - weights - activation - nonTorch - charged,
+  const on: ServingPlan["on"] =
+    (stages) =>
+    (stage, { capacityBytes: capacity }) => {
+      const weights = stages[stage]?.bytes ?? 0;
+      const { activation, graphs } = demands[stage] ?? NO_DEMAND;
+      const charged = constants.cudaGraphs.insideBudget ? graphs : 0;
+      const outside = context + graphs - charged;
+      const budget = capacity === null ? null : utilization * capacity;
+      return {
+        weights,
+        activation,
+        graphs,
+        kvCache: caches[stage] ?? 0,
+        context,
+        nonTorch,
+        limitBytes: capacity === null || budget === null ? null : Math.min(capacity, budget + outside),
+        available: budget === null ? null : budget - weights - activation - nonTorch - charged,
+      };
     };
-  };
-  return { plan, stages, on: () => partsOf, model, utilization, batch, graphSizes, step, blocks, blocksPerSequence };
+  return { plan, sharding, on, utilization, batch, graphSizes, step, blocks, blocksPerSequence };
 }
 
 function planOf({ tensorParallel, pipelineParallel, expertParallel }: VllmSettings): ParallelPlan {
@@ -221,13 +225,13 @@ function nonTorchGib(constants: VllmConstants, tensorParallel: number, several: 
   return several ? gib.pipelineOnly : gib.oneGpu;
 }
 
-const stageBlockBytes = (blocks: BlockPlan, stage: StageWeights): number =>
+const stageBlockBytes = (blocks: BlockPlan, stage: Stage): number =>
   blocks.blockBytes(stage.firstLayer, stage.firstLayer + stage.layers);
 
 /** All devices have the same number of blocks: as many as fit the tightest (v1/core/kv_cache_utils.py). */
 function countPoolBlocks(
   blocks: BlockPlan,
-  stages: readonly StageWeights[],
+  stages: readonly Stage[],
   parts: readonly RankParts[],
   plan: ParallelPlan,
 ): number | null {
@@ -267,14 +271,14 @@ function describePool(
 }
 
 /** Bytes of one block over all devices. */
-function blockBytesOfAll(blocks: BlockPlan, stages: readonly StageWeights[], tensorParallel: number): number {
+function blockBytesOfAll(blocks: BlockPlan, stages: readonly Stage[], tensorParallel: number): number {
   return tensorParallel * sumOf(stages, (stage) => stageBlockBytes(blocks, stage));
 }
 
 function groupsOf(
   { contextTokens, sequences }: EstimateRequest,
   blocks: BlockPlan,
-  stages: readonly StageWeights[],
+  stages: readonly Stage[],
   tensorParallel: number,
 ): KvCacheLayerGroup[] {
   const blockBytes = blockBytesOfAll(blocks, stages, tensorParallel);
@@ -293,7 +297,7 @@ function groupsOf(
   return [...rows.values()];
 }
 
-function growthPerToken(blocks: BlockPlan, stages: readonly StageWeights[], tensorParallel: number): number {
+function growthPerToken(blocks: BlockPlan, stages: readonly Stage[], tensorParallel: number): number {
   const blockBytes = blockBytesOfAll(blocks, stages, tensorParallel);
   return sumOf(blocks.groups, (group) =>
     group.followsContext ? (blockBytes / group.blockTokens) * blocksWeight(group) : 0,
