@@ -1,7 +1,7 @@
 // Measures how long estimates and searches take, of the code as the server is compiled:
 //
 //   npm run bench                        every case
-//   npm run bench -- --only hardware     cases whose name begins so: estimate, hardware, fits, growth
+//   npm run bench -- --only hardware     cases whose name begins so: estimate, hardware, runnable, growth
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,22 +1,19 @@
 import { spawnSync } from "node:child_process";
 import type { Catalogue } from "../../src/data/catalogue.js";
-import type { ModelRow } from "../../src/data/rows.js";
-import type { Architecture } from "../../src/estimator/architecture/architecture.js";
 import { estimate } from "../../src/estimator/estimate.js";
-import type { Device, EstimateRequest, RuntimeRequest } from "../../src/estimator/estimate.types.js";
-import { createFormatFits, type FormatFits } from "../../src/estimator/fit/format-fits.js";
-import { createServingFits } from "../../src/estimator/fit/serving-fits.js";
-import { onceFor } from "../../src/estimator/once-for.js";
-import { prepareModel } from "../../src/estimator/prepared-model.js";
-import type { QuantScheme } from "../../src/estimator/quantization/scheme.js";
-import { loadableFormats, unlessRefused } from "../../src/services/estimation/best-format.js";
+import type { EstimateRequest, RuntimeRequest } from "../../src/estimator/estimate.types.js";
+import { createFormatFits } from "../../src/estimator/fit/format-fits.js";
+import { unlessRefused } from "../../src/services/estimation/best-format.js";
 import { describeDevice } from "../../src/services/estimation/devices.js";
+import { ALL_HARDWARE } from "../../src/services/estimation/hardware-selection.js";
 import { resolveRuntime } from "../../src/services/estimation/runtimes.js";
-import { storageOfFormat } from "../../src/services/estimation/storage.js";
 import type { RuntimeInput } from "../../src/services/estimation/types.js";
+import { prepareAhead } from "../../src/services/runnable/prepare-ahead.js";
+import { DEFAULT_SETTINGS } from "../../src/services/runnable/runnable.js";
+import type { RunnableSettings, RunnableSort } from "../../src/services/runnable/types.js";
 import { servicesFor } from "../../src/services/services.js";
 import { enlarge, forgetful } from "./catalogues.js";
-import { type Spread, spreadOf, timeOf } from "./measure.js";
+import { type Spread, spreadOf, timeOf, timeOfAsync } from "./measure.js";
 
 /** One line of the table. Times are milliseconds of CPU. */
 export interface Result extends Spread {
@@ -32,13 +29,14 @@ export interface Case {
 }
 
 const CONTEXT = 8192;
-const GIVEN: RuntimeInput[] = [
-  {},
-  { vllm: { tensorParallel: 1, pipelineParallel: 1, expertParallel: false, enforceEager: false } },
-];
-const FORMATS: Partial<Record<RuntimeRequest["kind"], string>> = { "llama-cpp": "q4_k_m", vllm: "fp8" };
+const ON_ONE_DEVICE = { tensorParallel: 1, pipelineParallel: 1, expertParallel: false };
+const VLLM: RuntimeInput = { vllm: { ...ON_ONE_DEVICE, enforceEager: false } };
+const SGLANG: RuntimeInput = { sglang: { ...ON_ONE_DEVICE, dataParallelAttention: false } };
+const GIVEN: RuntimeInput[] = [{}, VLLM, SGLANG];
+const FORMATS: Partial<Record<RuntimeRequest["kind"], string>> = { "llama-cpp": "q4_k_m", vllm: "fp8", sglang: "fp8" };
 const SEARCHED = ["llama-3.1-8b-instruct", "qwen3-235b-a22b", "deepseek-v3"];
 const ROUNDS = 9;
+const OFFLOAD_ROUNDS = 3;
 
 const runtimesOf = (catalogue: Catalogue) => GIVEN.map((input) => resolveRuntime(input, ["runtime"], catalogue));
 
@@ -77,11 +75,11 @@ const estimates: Case = {
 /** All hardware for one estimate: of a model never seen, and at another context. */
 const hardware: Case = {
   name: "hardware",
-  run: (catalogue) =>
-    GIVEN.flatMap((runtime) =>
+  run: (catalogue) => [
+    ...GIVEN.flatMap((runtime) =>
       SEARCHED.flatMap((slug): Result[] => {
         const kind = Object.keys(runtime)[0] ?? "llamaCpp";
-        const quant = kind === "vllm" ? "fp8" : "q4_k_m";
+        const quant = kind === "llamaCpp" ? "q4_k_m" : "fp8";
         const first: number[] = [];
         const again: number[] = [];
         let found = 0;
@@ -101,77 +99,95 @@ const hardware: Case = {
         ];
       }),
     ),
+    ...SEARCHED.map((slug): Result => {
+      const times = Array.from({ length: OFFLOAD_ROUNDS + 1 }, () => {
+        const { estimation } = servicesFor(forgetful(catalogue));
+        const input = { model: { slug }, quant: "q4_k_m", context: CONTEXT, sequences: 1, runtime: {} };
+        const selection = { ...ALL_HARDWARE, offload: ["EXPERTS", "LAYERS"] as const };
+        return timeOf(() => estimation.findHardware(estimation.estimate(input, []), selection));
+      });
+      const note = `q4_k_m, experts and whole layers in host memory; ${OFFLOAD_ROUNDS} rounds after one to warm up`;
+      return { name: `hardware, offload, ${slug}`, ...spreadOf(times.slice(1)), target: null, note };
+    }),
+  ],
 };
 
-/** What a process needs for its first and next search of what given cards run. */
+/** What a process needs for a search of what given cards run, and for the same again. */
 export interface FirstSearch {
   prepare: number;
   cold: number;
   again: number;
-  pairs: number;
+  found: number;
 }
 
 /** Asks the benchmark's program for one first search only, answered in JSON. */
 export const FIRST_SEARCH = "--first-search";
-const SETUPS = [
-  { runtime: 0, gpu: "nvidia-rtx-4090-24gb", count: 1 },
-  { runtime: 0, gpu: "nvidia-h100-sxm5-80gb", count: 8 },
-  { runtime: 1, gpu: "nvidia-h100-sxm5-80gb", count: 1 },
-  { runtime: 1, gpu: "nvidia-h100-sxm5-80gb", count: 8 },
-] as const;
+/** Not the default, so that nothing of it is worked out ahead. */
+const NEVER_ASKED = 20_480;
+const PROCESSES = 3;
 
-/** Every model in every format that the runtime loads, against given cards, in processes of their own. */
-const fits: Case = {
-  name: "fits",
+interface Setup {
+  name: string;
+  gpu: string;
+  count: number;
+  runtime: RuntimeInput;
+  target: number | null;
+}
+
+/** The figures to reach are those of one GPU. */
+const SETUPS: readonly Setup[] = (
+  [
+    ["llama.cpp", "nvidia-rtx-4090-24gb", {}],
+    ["vllm", "nvidia-h100-sxm5-80gb", VLLM],
+    ["sglang", "nvidia-h100-sxm5-80gb", SGLANG],
+  ] as const
+).flatMap(([name, gpu, runtime]) => [
+  { name, gpu, count: 1, runtime, target: 250 },
+  { name, gpu: "nvidia-h100-sxm5-80gb", count: 8, runtime, target: null },
+]);
+
+/** `runnable` over every model in every format that the runtime loads, in processes of their own. */
+const runnable: Case = {
+  name: "runnable",
   run: () =>
-    SETUPS.flatMap(({ gpu, count }, setup): Result[] => {
+    SETUPS.flatMap(({ name: engine, gpu, count, target }, setup): Result[] => {
       const ask = (prepared: boolean) =>
-        Array.from({ length: 3 }, (): FirstSearch => {
+        Array.from({ length: PROCESSES }, (): FirstSearch => {
           const args = [process.argv[1] ?? "", FIRST_SEARCH, String(setup), String(prepared)];
           return JSON.parse(spawnSync(process.execPath, args, { encoding: "utf8" }).stdout);
         });
       const bare = ask(false);
       const ahead = ask(true);
-      const kind = SETUPS[setup]?.runtime === 0 ? "llama-cpp" : "vllm";
-      const name = `${kind}, ${count} x ${gpu}`;
-      const note = `${bare[0]?.pairs} pairs; 3 new processes`;
+      const name = `${engine}, ${count} x ${gpu}`;
+      const note = `${bare[0]?.found} fit; ${PROCESSES} processes`;
       const prepare = Math.round(spreadOf(ahead.map((one) => one.prepare)).median);
       return [
-        { name: `fits, first, ${name}`, ...spreadOf(bare.map(({ cold }) => cold)), target: null, note },
+        { name: `runnable, new, ${name}`, ...spreadOf(bare.map(({ cold }) => cold)), target, note },
         {
-          name: `fits, prepared, ${name}`,
+          name: `runnable, cold, ${name}`,
           ...spreadOf(ahead.map(({ cold }) => cold)),
-          target: 250,
-          note: `${note}; weights laid out before, ${prepare} ms`,
+          target,
+          note: `${note} after the idle work of a server, ${prepare} ms; card and context never asked`,
         },
-        { name: `fits, again, ${name}`, ...spreadOf(ahead.map(({ again }) => again)), target: 20, note },
+        { name: `runnable, again, ${name}`, ...spreadOf(ahead.map(({ again }) => again)), target: 20, note },
       ];
     }),
 };
 
-/** One such search; called in a process of its own. */
-export function firstSearch(catalogue: Catalogue, setup: number, prepared: boolean): FirstSearch {
-  const { runtime: engine, gpu: slug, count } = SETUPS[setup] ?? SETUPS[0];
-  const { runtime, request } = runtimesOf(catalogue)[engine] as ReturnType<typeof resolveRuntime>;
-  const formats = loadableFormats(catalogue, runtime, request.kind);
-  const gpu = catalogue.gpus.bySlug.get(slug);
-  if (gpu === undefined) throw new Error(`the catalogue has no card ${slug}`);
-  const devices = new Array<Device>(count).fill(describeDevice(gpu, runtime));
-  const { rows } = catalogue.models;
-  const forAll = (ask: (row: ModelRow, scheme: QuantScheme) => void) => {
-    for (const row of rows) {
-      for (const format of formats) unlessRefused(() => ask(row, storageOfFormat(format, row, catalogue).scheme));
-    }
+/** One such search; called in a process of its own. Again is with another order, which the first has not made. */
+export async function firstSearch(catalogue: Catalogue, setup: number, prepared: boolean): Promise<FirstSearch> {
+  const { gpu, count, runtime } = SETUPS[setup] as Setup;
+  const service = servicesFor(catalogue).runnable;
+  const settings: RunnableSettings = { ...DEFAULT_SETTINGS, context: NEVER_ASKED, runtime };
+  const search = async (sort: RunnableSort) => {
+    const page = await service.find({ hardware: { gpus: [{ gpu, count }] }, settings, sort, first: 20 });
+    found = page.totalCount;
   };
-  const prepare = prepared ? timeOf(() => forAll((row, scheme) => prepareModel(row.architecture, scheme))) : 0;
-  const fitsOf = onceFor((architecture: Architecture) => fitsAt(architecture, request, devices));
-  const search = () => forAll((row, scheme) => fitsOf(row.architecture)?.fitOf(scheme));
-  return { prepare, cold: timeOf(search), again: timeOf(search), pairs: rows.length * formats.length };
-}
-
-function fitsAt(architecture: Architecture, runtime: RuntimeRequest, devices: Device[]): FormatFits | null {
-  const request = { architecture, contextTokens: CONTEXT, sequences: 1, runtime, devices };
-  return createFormatFits(request) ?? createServingFits(request);
+  let found = 0;
+  const prepare = prepared ? await timeOfAsync(() => prepareAhead(catalogue, new AbortController().signal)) : 0;
+  const cold = await timeOfAsync(() => search("BALANCED"));
+  const again = await timeOfAsync(() => search("SMALLEST"));
+  return { prepare, cold, again, found };
 }
 
 const FACTORS = [1, 10, 100];
@@ -182,40 +198,58 @@ const growth: Case = {
   run: (catalogue) => [...growHardware(catalogue), ...growModels(catalogue)],
 };
 
+/** Rounds by how many times as many rows: of few there are enough to warm up and to see past the collector. */
+const roundsOf = (factor: number): number => Math.max(5, Math.round((ROUNDS * 3) / factor));
+
 function growHardware(catalogue: Catalogue): Result[] {
   return GIVEN.flatMap((runtime) => {
     const kind = Object.keys(runtime)[0] ?? "llamaCpp";
-    const quant = kind === "vllm" ? "fp8" : "q4_k_m";
+    const quant = kind === "llamaCpp" ? "q4_k_m" : "fp8";
     return FACTORS.map((factor): Result => {
       const larger = enlarge(catalogue, factor);
       const { estimation } = servicesFor(larger);
-      const samples = Array.from({ length: 4 }, (_, round) => {
+      const samples = Array.from({ length: roundsOf(factor) }, (_, round) => {
         const input = { model: { slug: "deepseek-v3" }, quant, context: CONTEXT + 256 * round, sequences: 1, runtime };
         return timeOf(() => estimation.findHardware(estimation.estimate(input, [])));
       });
       const rows = larger.gpus.rows.length + larger.systems.rows.length;
-      const spread = spreadOf(samples.slice(1));
-      const note = `${rows} cards and systems, ${((spread.median * 1000) / rows).toFixed(1)} us each`;
-      return { name: `growth, hardware, ${kind}, x${factor}`, ...spread, target: null, note };
+      return perRow(`growth, hardware, ${kind}, x${factor}`, spreadOf(samples.slice(1)), rows, "cards and systems");
     });
   });
 }
 
+/** Models in one format on one card, each round over objects that were never seen. */
 function growModels(catalogue: Catalogue): Result[] {
   const { runtime, request } = resolveRuntime({}, ["runtime"], catalogue);
   const gpu = catalogue.gpus.bySlug.get("nvidia-rtx-4090-24gb");
   const scheme = catalogue.quantFormats.bySlug.get("q4_k_m")?.scheme;
   if (gpu === undefined || scheme === undefined) throw new Error("the catalogue lacks the card or the format");
+  const devices = [describeDevice(gpu, runtime)];
   return FACTORS.map((factor): Result => {
     // A tenth of the models, so that a hundred times as many stay a matter of seconds.
     const rows = enlarge(catalogue, factor).models.rows.filter((_, index) => index % 10 === 0);
-    const devices = [describeDevice(gpu, runtime)];
-    const time = timeOf(() => {
-      for (const { architecture } of rows) unlessRefused(() => fitsAt(architecture, request, devices)?.measure(scheme));
+    const samples = Array.from({ length: roundsOf(factor) }, () => {
+      const architectures = structuredClone(rows.map(({ architecture }) => architecture));
+      return timeOf(() => {
+        for (const architecture of architectures) {
+          const fits = createFormatFits({
+            architecture,
+            contextTokens: CONTEXT,
+            sequences: 1,
+            runtime: request,
+            devices,
+          });
+          unlessRefused(() => fits?.measure(scheme) ?? null);
+        }
+      });
     });
-    const note = `${rows.length} models in one format, ${((time * 1000) / rows.length).toFixed(1)} us each`;
-    return { name: `growth, fits, x${factor}`, median: time, p95: time, target: null, note };
+    return perRow(`growth, models, x${factor}`, spreadOf(samples.slice(1)), rows.length, "models in one format");
   });
 }
 
-export const CASES: readonly Case[] = [estimates, hardware, fits, growth];
+function perRow(name: string, spread: Spread, rows: number, what: string): Result {
+  const each = ((spread.median * 1000) / rows).toFixed(1);
+  return { name, ...spread, target: null, note: `${rows} ${what}, ${each} us each` };
+}
+
+export const CASES: readonly Case[] = [estimates, hardware, runnable, growth];

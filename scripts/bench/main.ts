@@ -13,7 +13,7 @@ const NAME_WIDTH = 56;
 const FIGURE_WIDTH = 10;
 
 async function measureFirstSearch([setup, prepared]: readonly string[]): Promise<void> {
-  console.log(JSON.stringify(firstSearch(await loadCatalogue(), Number(setup), prepared === "true")));
+  console.log(JSON.stringify(await firstSearch(await loadCatalogue(), Number(setup), prepared === "true")));
 }
 
 async function measure(only: string): Promise<void> {

@@ -17,6 +17,13 @@ export function timeOf(work: () => void): number {
   return cpuTime() - start;
 }
 
+/** The same of work that waits in between. */
+export async function timeOfAsync(work: () => Promise<void>): Promise<number> {
+  const start = cpuTime();
+  await work();
+  return cpuTime() - start;
+}
+
 export function spreadOf(samples: readonly number[]): Spread {
   const sorted = [...samples].sort((a, b) => a - b);
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;

@@ -11,7 +11,6 @@ import type {
   MemoryEstimate,
   RuntimeRequest,
 } from "./estimate.types.js";
-import { EstimateError } from "./estimate-error.js";
 import { largestFittingContext } from "./fit/largest-context.js";
 import { largestFitting } from "./fit/largest-value.js";
 import type { DeviceLinks } from "./placement/device-links.js";

@@ -35,6 +35,7 @@ const setup = fc.record({
     }),
     { nil: undefined },
   ),
+  extras: fc.option(fc.record({ displayReserveBytes: fc.integer({ min: 0, max: 2000 * MIB }) }), { nil: undefined }),
   settings: fc.record({
     ubatchSize: fc.constantFrom(64, 512),
     kvUnified: fc.boolean(),
@@ -55,9 +56,9 @@ function refusalOf<Result>(compute: () => Result): Result | string {
 describe("a model in many formats", () => {
   it("has the figures and the refusals that an estimate of each format has, and is hopeless only where it does not fit", () => {
     fc.assert(
-      fc.property(setup, ({ settings, hostMemory, ...rest }) => {
+      fc.property(setup, ({ settings, hostMemory, extras, ...rest }) => {
         const runtime = { kind: "llama-cpp" as const, settings: { ...SETTINGS, ...settings } };
-        const request = { ...rest, runtime, ...(hostMemory && { hostMemory }) };
+        const request = { ...rest, runtime, ...(hostMemory && { hostMemory }), ...(extras && { extras }) };
         const fits = createFormatFits(request);
         for (const fileType of FILE_TYPES) {
           const scheme = { kind: "ggml" as const, fileType };
@@ -79,7 +80,7 @@ describe("a model in many formats", () => {
     );
   });
 
-  it("is left to single estimates where something stays in host memory or stands beside the model", () => {
+  it("is left to single estimates where something stays in host memory, or beside the model in its format", () => {
     const [architecture] = fc.sample(drawnModel, 1);
     if (architecture === undefined) throw new Error("no model was drawn");
     const request = {
@@ -95,7 +96,7 @@ describe("a model in many formats", () => {
     expect(withSettings({ gpuLayers: 10 })).toBeNull();
     expect(withSettings({ cpuMoeLayers: 1 })).toBeNull();
     expect(withSettings({ kvOffload: false })).toBeNull();
-    expect(createFormatFits({ ...request, extras: { displayReserveBytes: MIB } })).toBeNull();
+    expect(createFormatFits({ ...request, extras: { predictionHead: { draftTokens: 1 } } })).toBeNull();
     expect(createFormatFits({ ...request, runtime: { kind: "rule-of-thumb", overhead: 0.1 } })).toBeNull();
   });
 

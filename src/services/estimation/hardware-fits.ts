@@ -12,35 +12,66 @@ export function describeFit(
   memory: MemoryEstimate,
   moreWarnings: () => readonly EstimateWarning[],
 ): HardwareFitModel {
-  const { gpu } = set;
-  return {
-    ...set,
-    memory,
-    get plan() {
-      return describePlan(memory);
-    },
-    get devices() {
-      return memory.devices.map((device) => describeDeviceMemory(device, gpu));
-    },
-    get host() {
-      return memory.host;
-    },
-    get offload() {
-      return offloadOf(memory.request);
-    },
-    get headroom() {
-      return headroomOf(memory);
-    },
-    get maxContext() {
-      return memory.maxContextTokens ?? 0;
-    },
-    get maxSequences() {
-      return memory.maxSequences ?? 0;
-    },
-    get warnings() {
-      return [...memory.warnings, ...moreWarnings()];
-    },
-  };
+  return new FoundSet(set, memory, moreWarnings);
+}
+
+/** Searches find hundreds of them: a class has its accessors once for all. */
+class FoundSet implements HardwareFitModel {
+  readonly gpu: HardwareSet["gpu"];
+  readonly system: HardwareSet["system"];
+  readonly nodes: number;
+  readonly count: number;
+  readonly usdPerHour: number | null;
+  readonly usdToBuy: number | null;
+  readonly tdpWatts: number | null;
+  readonly #moreWarnings: () => readonly EstimateWarning[];
+
+  constructor(
+    { gpu, system, nodes, count, usdPerHour, usdToBuy, tdpWatts }: HardwareSet,
+    readonly memory: MemoryEstimate,
+    moreWarnings: () => readonly EstimateWarning[],
+  ) {
+    this.#moreWarnings = moreWarnings;
+    this.gpu = gpu;
+    this.system = system;
+    this.nodes = nodes;
+    this.count = count;
+    this.usdPerHour = usdPerHour;
+    this.usdToBuy = usdToBuy;
+    this.tdpWatts = tdpWatts;
+  }
+
+  get plan() {
+    return describePlan(this.memory);
+  }
+
+  get devices() {
+    return this.memory.devices.map((device) => describeDeviceMemory(device, this.gpu));
+  }
+
+  get host() {
+    return this.memory.host;
+  }
+
+  get offload() {
+    return offloadOf(this.memory.request);
+  }
+
+  get headroom() {
+    return headroomOf(this.memory);
+  }
+
+  get maxContext() {
+    return this.memory.maxContextTokens ?? 0;
+  }
+
+  get maxSequences() {
+    return this.memory.maxSequences ?? 0;
+  }
+
+  get warnings() {
+    return [...this.memory.warnings, ...this.#moreWarnings()];
+  }
 }
 
 /** Bytes free on the fullest device, the driver's part among them; below zero where it is too small. */

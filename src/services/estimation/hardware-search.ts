@@ -188,8 +188,9 @@ function createSetSearch(estimate: EstimateModel, catalogue: Catalogue): SetSear
       const lacking = kernelOf(candidate.gpu);
       if (lacking !== null) return { ...outcome, obstacle: { kind: "KERNEL", what: lacking.what, note: lacking.note } };
       if (deviceOf(candidate.gpu).capacityBytes === null) return { ...outcome, obstacle: { kind: "NO_CAPACITY" } };
-      const sets = listSets(candidate, runtime);
-      for (const set of isOneCardEnough(candidate, kind, selection) ? sets.slice(0, 1) : sets) {
+      const most = isOneCardEnough(candidate, kind, selection) ? 1 : Number.POSITIVE_INFINITY;
+      for (const set of listSets(candidate, runtime)) {
+        if (set.count > most) break;
         const obstacle = obstacleOf(set, kind, selection);
         if (obstacle !== null) {
           outcome.obstacle = outcome.tooSmall === null ? obstacle : smallWithin(outcome.obstacle, obstacle);

@@ -56,14 +56,18 @@ export function listCandidates(catalogue: Catalogue): Candidate[] {
   ];
 }
 
-/** Sets of a candidate that a runtime can use, the smallest first: cards in one machine, or whole machines. */
-export function listSets({ gpu, system }: Candidate, runtime: RuntimeRequest["kind"]): HardwareSet[] {
+/**
+ * Sets of a candidate that a runtime can use, the smallest first: cards in one machine, or whole machines. They are
+ * described one by one, since a search mostly ends among the first.
+ */
+export function* listSets({ gpu, system }: Candidate, runtime: RuntimeRequest["kind"]): Generator<HardwareSet> {
   if (system === null) {
-    return Array.from({ length: CARDS_IN_ONE_MACHINE[gpu.form] }, (_, index) => cardSet(gpu, index + 1));
+    for (let count = 1; count <= CARDS_IN_ONE_MACHINE[gpu.form]; count += 1) yield cardSet(gpu, count);
+    return;
   }
   const limits = [MAX_NODES, Math.floor(MAX_DEVICES / system.gpuCount), system.maxNodes ?? MAX_NODES];
   const most = ACROSS_MACHINES.has(runtime) ? Math.min(...limits) : 1;
-  return Array.from({ length: Math.max(1, most) }, (_, index) => systemSet(gpu, system, index + 1));
+  for (let nodes = 1; nodes <= Math.max(1, most); nodes += 1) yield systemSet(gpu, system, nodes);
 }
 
 function cardSet(gpu: GpuRow, count: number): HardwareSet {

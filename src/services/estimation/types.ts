@@ -156,7 +156,7 @@ export interface EstimateModel {
   /** Slug of the runtime it was estimated for. */
   runtime: string;
   /** What its speed is computed from. */
-  speedRun: SpeedRun;
+  speedRun: SpeedRun & { memory: MemoryEstimate };
   total: number;
   weights: {
     size: number;
