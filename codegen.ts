@@ -36,6 +36,8 @@ const config: CodegenConfig = {
           Node: "../services/catalogue/nodes.js#NodeModel",
           CatalogChange: "../services/audit/changes.js#ChangeModel",
           CatalogChangeConnection: "../services/audit/audit.js#ChangeConnection",
+          CatalogUpdate: "../services/audit/follow.js#CatalogueUpdate",
+          CatalogUpdateChange: "../services/audit/follow.js#FollowedChange",
           RowDiff: "../services/editing/editing.js#RowDiffModel",
           ApiToken: "../services/access/access.js#ApiTokenModel",
           ByteSize: "number",

@@ -49,6 +49,8 @@ const values = {
     "CatalogImportCounts",
     "FieldChange",
     "ChangeActor",
+    "CatalogUpdate",
+    "CatalogUpdateChange",
     "ImportFindings",
     "ImportedCheckpoint",
     "ImportedFile",

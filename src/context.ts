@@ -45,8 +45,20 @@ export interface Context {
    * @throws ApiError UNAUTHENTICATED for a token that does not hold
    */
   readonly viewer: () => Promise<Viewer>;
+  /** The stream that answers a subscription; null for everything else. */
+  readonly stream: OperationStream | null;
   /** Has the rest of the request work on another version: the one that its own edit made. */
   show(catalogue: Catalogue): void;
+}
+
+/** What a subscription and the stream that answers it tell each other. */
+export interface OperationStream {
+  /** Aborted when nobody listens any more. */
+  readonly signal: AbortSignal;
+  /** The change that the client has seen last, when it comes back. */
+  readonly afterChange: number | null;
+  /** The last change of the event that was made last. */
+  position: number | null;
 }
 
 export interface ContextOptions {
@@ -61,6 +73,7 @@ export interface ContextOptions {
   work?: Work;
   /** One that nobody reads if absent. */
   operation?: Operation;
+  stream?: OperationStream | null;
 }
 
 /** Makes the context of one request. */
@@ -76,6 +89,7 @@ class RequestContext implements Context {
   readonly work: Work;
   readonly operation: Operation;
   readonly viewer: () => Promise<Viewer>;
+  readonly stream: OperationStream | null;
   private shown: Catalogue;
 
   constructor(options: ContextOptions) {
@@ -85,6 +99,7 @@ class RequestContext implements Context {
     this.requestId = requestId;
     this.work = work;
     this.operation = options.operation ?? beginOperation(requestId);
+    this.stream = options.stream ?? null;
     let viewer: Promise<Viewer> | undefined;
     this.viewer = () => {
       viewer ??= backend.access.identify(authorization, address);

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { fileURLToPath } from "node:url";
 import { HeaderMap, type HTTPGraphQLResponse } from "@apollo/server";
 import { GraphQLError } from "graphql";
-import { createContext } from "./context.js";
+import { createContext, type OperationStream } from "./context.js";
 import type { Catalogue } from "./data/catalogue.js";
 import type { CatalogueSource } from "./data/snapshot.js";
 import { maskError } from "./errors.js";
@@ -16,10 +16,13 @@ import { awaitVersion, readMinimumVersion } from "./http/minimum-version.js";
 import { BodyError } from "./http/read-body.js";
 import { Refusal } from "./http/refusal.js";
 import { readStaticFiles, type StaticFile, type StaticFiles } from "./http/static-files.js";
+import { createStreams, StreamError, type Streams } from "./http/stream.js";
 import type { Log } from "./log.js";
 import { beginOperation, type Operation, type OperationObserver } from "./operation.js";
 import { CATALOG_VERSION_HEADER } from "./plugins/catalog-version.js";
+import { schemaOf } from "./plugins/keep-schema.js";
 import { REQUEST_ID_HEADER } from "./plugins/request-id.js";
+import { STREAM_PATH } from "./plugins/subscriptions-elsewhere.js";
 import type { Api } from "./server.js";
 import type { Backend } from "./services/backend.js";
 import { exportedCatalogue } from "./services/catalogue-files/exported-catalogue.js";
@@ -102,6 +105,7 @@ interface Exchange extends HttpOptions {
   addressOf: ClientAddress;
   admit: Admission;
   mayReadMetrics: (request: IncomingMessage) => boolean;
+  streams: Streams;
   isDraining: () => boolean;
 }
 
@@ -110,6 +114,7 @@ type Handler = (exchange: Exchange) => Promise<void> | void;
 const handlers: Readonly<Record<string, Handler>> = {
   "/": ({ response }) => redirect(response, API_PATH),
   [API_PATH]: answerApi,
+  [STREAM_PATH]: answerStream,
   "/healthz": ({ response }) => sendJson(response, 200, { status: "ok" }),
   "/readyz": answerReadiness,
   "/catalog.json": sendCatalogue,
@@ -123,6 +128,7 @@ export function createHttpService(options: HttpOptions): HttpService {
   const admit = createAdmission(options.protection ?? {});
   const { metricsFrom = ["loopback"] } = options;
   const mayReadMetrics = createMetricsAccess(metricsFrom);
+  const streams = createStreams();
   const files = readOnceThere(options.playground ?? fileURLToPath(playgroundFolder));
   const server = createServer(
     {
@@ -143,6 +149,7 @@ export function createHttpService(options: HttpOptions): HttpService {
         addressOf,
         admit,
         mayReadMetrics,
+        streams,
         isDraining: () => draining,
       };
       handle(exchange).catch((error: unknown) => {
@@ -160,6 +167,7 @@ export function createHttpService(options: HttpOptions): HttpService {
     server,
     async drain() {
       draining = true;
+      streams.close();
       await close(server);
     },
   };
@@ -260,6 +268,39 @@ function execute(
       });
     },
   });
+}
+
+async function answerStream(exchange: Exchange): Promise<void> {
+  const { request, response, api, catalogue, backend, addressOf, admit, streams } = exchange;
+  const requestId = readRequestId(request);
+  const address = addressOf(request);
+  response.setHeader(REQUEST_ID_HEADER, requestId);
+  try {
+    const { body, search, work } = await admit({ ...exchange, address });
+    const contextOf = (stream: OperationStream) => {
+      const { authorization } = request.headers;
+      return createContext({
+        catalogue: catalogue.current(),
+        backend,
+        requestId,
+        authorization,
+        address,
+        work,
+        stream,
+      });
+    };
+    await streams.answer({ ...exchange, body, search, work, address, schema: schemaOf(api), contextOf });
+  } catch (error) {
+    if (error instanceof BodyError) refuseBody(request, response, error);
+    else if (error instanceof Refusal) sendRefusal(request, response, error);
+    else if (error instanceof StreamError) sendStreamError(response, error);
+    else throw error;
+  }
+}
+
+function sendStreamError(response: ServerResponse, { status, headers, errors }: StreamError): void {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  sendJson(response, status, { errors });
 }
 
 /** Ids that clients choose: what can stand in a header and a log without harm. */

@@ -12,9 +12,11 @@ import type { Log } from "./log.js";
 import { catalogVersionPlugin } from "./plugins/catalog-version.js";
 import { httpCachingPlugin } from "./plugins/http-caching.js";
 import { httpStatusPlugin } from "./plugins/http-status.js";
+import { keepSchemaPlugin } from "./plugins/keep-schema.js";
 import { noteOperationPlugin } from "./plugins/note-operation.js";
 import { queryLimitsPlugin } from "./plugins/query-limits.js";
 import { requestIdPlugin } from "./plugins/request-id.js";
+import { subscriptionsElsewherePlugin } from "./plugins/subscriptions-elsewhere.js";
 import { takeTurns } from "./plugins/take-turns.js";
 import { enforceRoles } from "./resolvers/enforce-roles.js";
 import { resolvers } from "./resolvers/resolvers.js";
@@ -26,9 +28,9 @@ const schemaFile = new URL("../schema.graphql", import.meta.url);
  * Tokens of one document: a table of a hundred aliased estimates has about 3,000. The parser stops here, before a
  * large or deeply nested document costs anything.
  */
-const MAX_TOKENS = 5_000;
+export const MAX_TOKENS = 5_000;
 /** Validation stops after so many errors; nobody reads more. */
-const MAX_VALIDATION_ERRORS = 20;
+export const MAX_VALIDATION_ERRORS = 20;
 
 /** The GraphQL server, not started, without anything that listens. */
 export type Api = ApolloServer<Context>;
@@ -47,7 +49,7 @@ export interface ApiOptions {
 /** Builds the GraphQL server over a catalogue. Start it with `start()`, end it with `stop()`. */
 export function createApi({ log, persistedQueries = createPersistedQueries() }: ApiOptions): Api {
   const schema = readSchema();
-  return new ApolloServer<Context>({
+  const api: Api = new ApolloServer<Context>({
     typeDefs: schema,
     resolvers: takeTurns(enforceRoles(resolvers, schema)),
     // The catalogue is public, and so is the way to ask for it.
@@ -68,6 +70,8 @@ export function createApi({ log, persistedQueries = createPersistedQueries() }: 
       // Nothing leaves this server.
       ApolloServerPluginUsageReportingDisabled(),
       noteOperationPlugin,
+      keepSchemaPlugin(() => api),
+      subscriptionsElsewherePlugin,
       queryLimitsPlugin,
       catalogVersionPlugin,
       requestIdPlugin,
@@ -75,4 +79,5 @@ export function createApi({ log, persistedQueries = createPersistedQueries() }: 
       httpStatusPlugin,
     ],
   });
+  return api;
 }

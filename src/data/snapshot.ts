@@ -19,6 +19,8 @@ export interface CatalogueSource {
    * `timeoutMs`.
    */
   reach(version: number, timeoutMs: number): Promise<boolean>;
+  /** Has a function called with every newer version as soon as `current()` has it; what it returns ends that. */
+  onVersion(listener: (version: number) => void): () => void;
   /** The database did not answer when last asked: `current()` may be behind. */
   readonly stale: boolean;
   /** Milliseconds since `current()` was last known to be the newest version. */
@@ -60,10 +62,12 @@ export async function createCatalogueSource(
   /** Catalogues published so far: one that was being read meanwhile may be older. */
   let published = 0;
   const waiting = new Set<() => void>();
+  const listeners = new Set<(version: number) => void>();
 
   const show = (next: Catalogue) => {
     catalogue = next;
     for (const check of waiting) check();
+    for (const listener of [...listeners]) listener(next.version);
   };
 
   const load = async () => {
@@ -168,6 +172,10 @@ export async function createCatalogueSource(
         const timeout = setTimeout(end, timeoutMs);
         waiting.add(check);
       });
+    },
+    onVersion(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
     get stale() {
       return stale;

@@ -37,6 +37,7 @@ export const PAGE_POLICY = [
 const ALLOWED_HEADERS = [
   "content-type",
   "authorization",
+  "last-event-id",
   "apollo-require-preflight",
   "x-apollo-operation-name",
   "x-query-cost",

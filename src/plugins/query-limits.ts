@@ -46,9 +46,7 @@ export const queryLimitsPlugin: ApolloServerPlugin<Context> = {
         if (operation === undefined) return;
         measure = measureQuery(schema, document, operation, request.variables ?? {}, queryLimits.fields);
         contextValue.operation.cost = measure.cost;
-        for (const [key, limit] of Object.entries(queryLimits) as [keyof QueryMeasure, number][]) {
-          if (measure[key] > limit) throw tooComplex(key, measure[key], limit);
-        }
+        requireWithinLimits(measure);
         await contextValue.work.admit({ cost: measure.cost, isMutation: operation.operation === "mutation" });
       },
       async willSendResponse({ request, response }) {
@@ -59,6 +57,16 @@ export const queryLimitsPlugin: ApolloServerPlugin<Context> = {
     };
   },
 };
+
+/**
+ * Looks whether an operation may be answered at all.
+ * @throws GraphQLError QUERY_TOO_COMPLEX beyond the limits
+ */
+export function requireWithinLimits(measure: QueryMeasure): void {
+  for (const [key, limit] of Object.entries(queryLimits) as [keyof QueryMeasure, number][]) {
+    if (measure[key] > limit) throw tooComplex(key, measure[key], limit);
+  }
+}
 
 function tooComplex(key: keyof QueryMeasure, actual: number, limit: number): GraphQLError {
   const size = key === "fields" ? `more than ${limit}` : String(actual);

@@ -15,6 +15,7 @@ import { Runnable, RunnableConnection } from "./runnable.js";
 import { Runtime } from "./runtime.js";
 import { DateTime, JsonValue, SafeInt } from "./scalars.js";
 import { Scenario } from "./scenario.js";
+import { CatalogUpdateChange, Subscription } from "./subscription.js";
 import { System } from "./system.js";
 import type { Resolvers } from "./types.generated.js";
 
@@ -23,6 +24,7 @@ export const resolvers: Resolvers = {
   ByteSize,
   CatalogChange,
   CatalogChangeConnection,
+  CatalogUpdateChange,
   DateTime,
   Estimate,
   EstimateOutcome,
@@ -44,5 +46,6 @@ export const resolvers: Resolvers = {
   Runtime,
   SafeInt,
   Scenario,
+  Subscription,
   System,
 };

@@ -3,6 +3,7 @@ import type { CatalogueSource } from "../data/snapshot.js";
 import { type AccessService, createAccessService } from "./access/access.js";
 import type { SignInProvider } from "./access/sign-in-provider.js";
 import { type AuditService, createAuditService } from "./audit/audit.js";
+import { createFollowService, type FollowService } from "./audit/follow.js";
 import { createEditingService, type EditingService } from "./editing/editing.js";
 import type { Hub } from "./imports/hub/read-repository.js";
 import { createImportService, type ImportService } from "./imports/imports.js";
@@ -13,6 +14,7 @@ export interface Backend {
   imports: ImportService;
   audit: AuditService;
   access: AccessService;
+  follow: FollowService;
 }
 
 export interface BackendOptions {
@@ -35,5 +37,6 @@ export function createBackend(options: BackendOptions): Backend {
     imports: createImportService(editing, hub),
     audit: createAuditService(database),
     access: createAccessService({ database, adminToken, signIn }),
+    follow: createFollowService(database, catalogue),
   };
 }

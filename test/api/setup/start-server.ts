@@ -32,6 +32,7 @@ export const noBackend: Backend = {
   imports: { importModel: refuse },
   audit: { list: refuse, listOfRow: refuse, find: refuse },
   access: { identify: async () => ANONYMOUS, createToken: refuse, revokeToken: refuse, listTokens: refuse },
+  follow: { follow: refuse },
 };
 
 /** Settings of a test's server: those of HTTP and where persisted queries are kept. */
