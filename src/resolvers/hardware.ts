@@ -7,7 +7,7 @@ export const HardwareFit: HardwareFitResolvers = {
   cost: (fit, args, { now, services }) => services.speed.cost(runOfFit(fit), fit, args, now),
   warnings: ({ gpu, system, warnings }, _, { now }) => [
     ...warnings,
-    ...(system === null ? warnOfStalePrices([gpu], [], now) : warnOfStalePrices([], [system], now)),
+    ...warnOfStalePrices(system === null ? { bought: [gpu], rented: [gpu] } : { systems: [system] }, now),
   ],
 };
 

@@ -7,6 +7,7 @@ const seeded = serveSeed();
 let server: TestServer;
 
 const CARD = "nvidia-rtx-4090-24gb";
+const RENTED = "nvidia-l40s-48gb";
 const OLD = "2024-02-03";
 const today = new Date().toISOString().slice(0, "2026-01-01".length);
 
@@ -15,7 +16,11 @@ beforeAll(async () => {
   const catalogue = seeded.source.current();
   const dates: Record<string, string> = { "nvidia-h100-sxm5-80gb": OLD, "nvidia-a100-sxm4-80gb": today };
   const gpus = catalogue.gpus.rows.map((gpu) =>
-    gpu.slug === CARD ? { ...gpu, streetUsd: 1500, streetPriceAsOf: OLD } : gpu,
+    gpu.slug === CARD
+      ? { ...gpu, streetUsd: 1500, streetPriceAsOf: OLD }
+      : gpu.slug === RENTED
+        ? { ...gpu, usdPerHour: 3, usdPerHourAsOf: OLD }
+        : gpu,
   );
   const systems = catalogue.systems.rows.map((system) => ({
     ...system,
@@ -46,6 +51,14 @@ it("an old price is marked at its row, with its date in what is reckoned with it
   expect(cost.usdToBuy).toBe(3000);
   const ofCard = cost.warnings.filter(({ message }: { message: string }) => message.includes("RTX 4090"));
   expect(ofCard).toEqual([{ code: "PRICE_STALE", message: expect.stringContaining(`$1500, is of ${OLD}`) }]);
+});
+
+it("an old rent of the card's own is marked, and warned of where it was used", async () => {
+  const { data } = await server.query(`{ gpu(slug: "${RENTED}") { usdPerHourAsOf priceIsStale } }`);
+  expect(data).toEqual({ gpu: { usdPerHourAsOf: OLD, priceIsStale: true } });
+  const { usdPerHour, warnings } = await costOf({ gpus: [{ gpu: RENTED, count: 2 }] });
+  expect(usdPerHour).toBe(6);
+  expect(warnings).toEqual([{ code: "PRICE_STALE", message: expect.stringContaining(`$3 an hour, is of ${OLD}`) }]);
 });
 
 it("the rent of cards without one of their own warns of the system whose share it is", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { isPriceStale, STALE_PRICE_DAYS } from "./stale-prices.js";
+import type { GpuRow } from "../../data/rows.js";
+import { isGpuPriceStale, isPriceStale, STALE_PRICE_DAYS, warnOfStalePrices } from "./stale-prices.js";
 
 const now = new Date("2026-11-24T12:00:00Z");
 
@@ -23,5 +24,34 @@ describe("the age of a price", () => {
     expect(isPriceStale(null, "2020", now)).toBeNull();
     expect(isPriceStale(0, "2020", now)).toBe(true);
     expect(STALE_PRICE_DAYS).toBe(183);
+  });
+});
+
+describe("a card's street price and rent", () => {
+  const old = {
+    name: "Card",
+    streetUsd: 100,
+    streetPriceAsOf: "2024",
+    usdPerHour: 2,
+    usdPerHourAsOf: "2025",
+  } as GpuRow;
+  const freshRent = { ...old, usdPerHourAsOf: "2026-11" };
+  const undated = { ...old, streetPriceAsOf: null, usdPerHourAsOf: null };
+
+  it("are old when one of them is, and unknown when both are", () => {
+    expect(isGpuPriceStale(old, now)).toBe(true);
+    expect(isGpuPriceStale(freshRent, now)).toBe(true);
+    expect(isGpuPriceStale({ ...freshRent, streetUsd: null }, now)).toBe(false);
+    expect(isGpuPriceStale({ ...old, streetPriceAsOf: null }, now)).toBe(true);
+    expect(isGpuPriceStale(undated, now)).toBeNull();
+  });
+
+  it("are warned of one by one, where they were used", () => {
+    const messages = (used: Parameters<typeof warnOfStalePrices>[0]) =>
+      warnOfStalePrices(used, now).map(({ message }) => message.replace(/:.*/, ""));
+    expect(messages({ bought: [old, old] })).toEqual(["The price of Card, $100, is of 2024"]);
+    expect(messages({ rented: [old, old] })).toEqual(["The price of Card, $2 an hour, is of 2025"]);
+    expect(messages({ bought: [freshRent], rented: [freshRent] })).toEqual(["The price of Card, $100, is of 2024"]);
+    expect(messages({ bought: [undated], rented: [undated] })).toEqual([]);
   });
 });

@@ -21,9 +21,21 @@ export function isPriceStale(usd: number | null, asOf: string | null, now: Date)
   return now.getTime() - endOf(asOf) > STALE_PRICE_DAYS * MS_PER_DAY;
 }
 
-/** Whether the card's street price is old; its list price is that of its release and does not age. */
-export function isGpuPriceStale({ streetUsd, streetPriceAsOf }: GpuRow, now: Date): boolean | null {
+/**
+ * Whether the card's street price or rent is old; null when nobody knows of either. Its list price is that of its release
+ * and does not age.
+ */
+export function isGpuPriceStale(gpu: GpuRow, now: Date): boolean | null {
+  const known = [isStreetPriceStale(gpu, now), isRentStale(gpu, now)].filter((isStale) => isStale !== null);
+  return known.length === 0 ? null : known.includes(true);
+}
+
+function isStreetPriceStale({ streetUsd, streetPriceAsOf }: GpuRow, now: Date): boolean | null {
   return isPriceStale(streetUsd, streetPriceAsOf, now);
+}
+
+function isRentStale({ usdPerHour, usdPerHourAsOf }: GpuRow, now: Date): boolean | null {
+  return isPriceStale(usdPerHour, usdPerHourAsOf, now);
 }
 
 /** Whether the system's rent is old. */
@@ -31,12 +43,25 @@ export function isSystemPriceStale({ usdPerHour, priceAsOf }: SystemRow, now: Da
   return isPriceStale(usdPerHour, priceAsOf, now);
 }
 
-/** A warning of every old price of cards and systems, each once, with its date. */
-export function warnOfStalePrices(gpus: Iterable<GpuRow>, systems: Iterable<SystemRow>, now: Date): StalePrice[] {
+/** Whose prices something was reckoned with; a row may be named more than once. */
+export interface UsedPrices {
+  /** Cards by their street price. */
+  bought?: readonly GpuRow[];
+  /** Cards by their own rent. */
+  rented?: readonly GpuRow[];
+  /** Systems by their rent. */
+  systems?: readonly SystemRow[];
+}
+
+/** A warning of every old price, each once, with its date. */
+export function warnOfStalePrices({ bought = [], rented = [], systems = [] }: UsedPrices, now: Date): StalePrice[] {
   return [
-    ...[...new Set(gpus)]
-      .filter((gpu) => isGpuPriceStale(gpu, now))
+    ...[...new Set(bought)]
+      .filter((gpu) => isStreetPriceStale(gpu, now))
       .map(({ name, streetUsd, streetPriceAsOf }) => staleOf(`${name}, $${streetUsd}`, streetPriceAsOf)),
+    ...[...new Set(rented)]
+      .filter((gpu) => isRentStale(gpu, now))
+      .map(({ name, usdPerHour, usdPerHourAsOf }) => staleOf(`${name}, $${usdPerHour} an hour`, usdPerHourAsOf)),
     ...[...new Set(systems)]
       .filter((system) => isSystemPriceStale(system, now))
       .map(({ name, usdPerHour, priceAsOf }) => staleOf(`${name}, $${usdPerHour} an hour`, priceAsOf)),

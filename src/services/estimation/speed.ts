@@ -7,7 +7,7 @@ import { DEFAULT_HOST_GB_PER_SECOND, estimateSpeed } from "../../estimator/speed
 import type { SpeedEstimate, SpeedLimit } from "../../estimator/speed/speed.types.js";
 import type { PlacedModel } from "../../estimator/speed/stages.js";
 import { systemsOfGpu } from "../catalogue/relations.js";
-import { type StalePrice, warnOfStalePrices } from "../catalogue/stale-prices.js";
+import { type StalePrice, type UsedPrices, warnOfStalePrices } from "../catalogue/stale-prices.js";
 import type { EvidenceService } from "../evidence/evidence.js";
 import type { SpeedInterval } from "../evidence/speed-interval.js";
 import { describeSpeedCard, speedConstants } from "./speed-cards.js";
@@ -164,7 +164,6 @@ export function createSpeedService(catalogue: Catalogue, evidence: EvidenceServi
       checkWithin(args.usdPerKwh, "usdPerKwh", 0, MOST_USD_PER_KWH, "US dollars per kWh");
       const estimated = estimate(run, args);
       const shares = prices.usdPerHour === null ? run.gpus.map(rentOf) : [];
-      const systems = prices.usdPerHour === null ? shares.map(({ system }) => system) : [prices.system];
       const cost = estimateCost({
         usdPerHour: prices.usdPerHour ?? sumOrNull(shares.map(({ usdPerHour }) => usdPerHour)),
         usdToBuy: prices.usdToBuy ?? priceOf(run.gpus),
@@ -177,13 +176,24 @@ export function createSpeedService(catalogue: Catalogue, evidence: EvidenceServi
       return {
         ...cost,
         warnings: warnOfStalePrices(
-          cost.usdToBuy === null ? [] : run.gpus,
-          cost.usdPerHour === null ? [] : systems.filter((system) => system !== null),
+          {
+            bought: cost.usdToBuy === null ? [] : run.gpus,
+            ...(cost.usdPerHour === null ? {} : rentsUsed(run.gpus, prices, shares)),
+          },
           now,
         ),
       };
     },
     throughput: (run) => estimate(run, {})?.throughput ?? null,
+  };
+}
+
+/** Whose rent a cost was reckoned with: the system's, that of the cards, or for each card its own or a system's share. */
+function rentsUsed(gpus: readonly GpuRow[], prices: Prices, shares: readonly Rent[]): UsedPrices {
+  if (prices.usdPerHour !== null) return prices.system === null ? { rented: gpus } : { systems: [prices.system] };
+  return {
+    rented: gpus.filter((_, index) => shares[index]?.system === null),
+    systems: shares.flatMap(({ system }) => system ?? []),
   };
 }
 

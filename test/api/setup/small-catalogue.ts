@@ -197,6 +197,7 @@ function gpu(parts: GpuParts): GpuRow {
     streetUsd: null,
     streetPriceAsOf: null,
     usdPerHour: null,
+    usdPerHourAsOf: null,
     supportsBf16: true,
     supportsFp8: false,
     supportsFp4: false,

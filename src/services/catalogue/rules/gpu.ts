@@ -37,6 +37,7 @@ export const gpuInput = z
     streetUsd: maybe(notNegative),
     streetPriceAsOf: maybe(date),
     usdPerHour: maybe(notNegative),
+    usdPerHourAsOf: maybe(date),
     supportsBf16: z.boolean(),
     supportsFp8: z.boolean(),
     supportsFp4: z.boolean(),

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "Gpu" ADD COLUMN     "usdPerHourAsOf" TEXT;
