@@ -24,16 +24,14 @@ const MAX_JSON_DEPTH = 100;
 /** Any JSON value that is not nested without end. */
 export const JsonValue = new GraphQLScalarType({
   name: "JSON",
-  parseValue(value: unknown) {
-    if (isDeeperThan(value, MAX_JSON_DEPTH)) {
-      throw new GraphQLError(`JSON must not be nested more than ${MAX_JSON_DEPTH} levels deep.`);
-    }
-    return value;
-  },
-  parseLiteral(node, variables) {
-    return valueFromASTUntyped(node, variables);
-  },
+  parseValue: checkDepth,
+  parseLiteral: (node, variables) => checkDepth(valueFromASTUntyped(node, variables)),
 });
+
+function checkDepth(value: unknown): unknown {
+  if (!isDeeperThan(value, MAX_JSON_DEPTH)) return value;
+  throw new GraphQLError(`JSON must not be nested more than ${MAX_JSON_DEPTH} levels deep.`);
+}
 
 function isDeeperThan(value: unknown, limit: number): boolean {
   let level: unknown[] = [value];

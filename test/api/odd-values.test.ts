@@ -81,6 +81,8 @@ describe.each(DATABASE_KINDS)("odd values (%s)", (kind) => {
     ["NUL in a text", { summary: "a\0b" }, "summary"],
     ["NUL in JSON", { constants: { deep: ["a\0b"] } }, "constants.deep.0"],
     ["NUL in a key", { constants: { "a\0b": 1 } }, "constants"],
+    ["a key that would get lost", { constants: JSON.parse('{"a": [{"__proto__": 1}]}') }, "constants.a.0"],
+    ["nothing that can be seen", { name: "\u200b" }, "name"],
     ["half a surrogate pair", { summary: "a\ud83d" }, "summary"],
     ["only spaces", { name: "   " }, "name"],
     ["a number beyond the doubles", { constants: { a: [1e300 * 10, Number.NaN] } }, null],
@@ -94,7 +96,21 @@ describe.each(DATABASE_KINDS)("odd values (%s)", (kind) => {
     expect(fields).toContain(`INVALID input.${field}`);
   });
 
+  it("of JSON within the query's text are refused as those of variables are", async () => {
+    const create = async (constants: string) =>
+      editor.edit(`mutation { createRuntime(input: { slug: "inline", name: "x", engineVersion: "1", summary: "x",
+        sources: [{ title: "x" }], constants: ${constants} }) { userErrors { code field } } }`);
+    expect((await create("{ __proto__: { a: 1 } }")).data.createRuntime.userErrors).toEqual([
+      { code: "INVALID", field: ["input", "constants"] },
+    ]);
+    const deep = await create(`{ a: ${"[".repeat(150)}${"]".repeat(150)} }`);
+    expect(deep.errors).toMatchObject([{ message: expect.stringMatching(/nested|deep/) }]);
+  });
+
   it("of a comment are refused too", async () => {
+    expect((await create({}, "a\ud83d")).userErrors).toMatchObject([
+      { message: expect.stringContaining("surrogate"), field: ["comment"] },
+    ]);
     expect((await create({}, "a\0b")).userErrors).toMatchObject([{ code: "INVALID", field: ["comment"] }]);
     expect((await create({}, "x".repeat(1_001))).userErrors).toMatchObject([{ code: "INVALID", field: ["comment"] }]);
   });

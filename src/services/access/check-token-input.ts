@@ -1,3 +1,4 @@
+import { UNSTORABLE } from "../catalogue/rules/check-row.js";
 import { name as nameRule } from "../catalogue/rules/fields.js";
 import type { UserError } from "../editing/user-error.js";
 import type { Role } from "./viewer.js";
@@ -24,6 +25,13 @@ export function checkTokenInput(
   const checked = nameRule.safeParse(input.name);
   for (const { message } of checked.error?.issues ?? []) {
     problems.push({ code: "INVALID", field: ["input", "name"], message: `name ${message}.` });
+  }
+  if (checked.success && UNSTORABLE.test(input.name)) {
+    problems.push({
+      code: "INVALID",
+      field: ["input", "name"],
+      message: "name must not have half a surrogate pair in it.",
+    });
   }
   const expiresAt = input.expiresAt ?? new Date(now.getTime() + DEFAULT_LIFE_DAYS * DAY_MS);
   const lifeDays = (expiresAt.getTime() - now.getTime()) / DAY_MS;

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Catalogue } from "../../data/catalogue.js";
 import type { ScenarioRow } from "../../data/rows.js";
-import { explainUnusable, isEngine } from "../estimation/runtimes.js";
+import { isEngine } from "../estimation/runtimes.js";
 import { servicesFor } from "../services.js";
 import { EDIT_FORMS } from "./forms.js";
 import { type EditableRow, type PlannedChange, rowsOf } from "./plan.js";
@@ -12,7 +12,7 @@ const MAX_NAMED = 5;
 
 /**
  * What planned changes would do to the rest of the catalogue: rows that refer to one that goes or gets another slug,
- * engines that could no longer be computed, scenarios that could no longer be rendered.
+ * scenarios that could no longer be rendered.
  * @param before the catalogue as it is
  * @param after the catalogue as it would be
  */
@@ -21,11 +21,7 @@ export async function checkConsequences(
   before: Catalogue,
   after: Catalogue,
 ): Promise<UserError[]> {
-  const problems = changes.flatMap((change) => [
-    ...checkReferrers(change, before),
-    ...checkSlugUses(change, before),
-    ...checkEngine(change),
-  ]);
+  const problems = changes.flatMap((change) => [...checkReferrers(change, before), ...checkSlugUses(change, before)]);
   if (problems.length > 0) return problems;
   return checkScenarios(changes, before, after);
 }
@@ -63,18 +59,11 @@ function checkSlugUses(change: PlannedChange, catalogue: Catalogue): UserError[]
   return inUse(change, [...lists, ...(scenarios as unknown as EditableRow[])], lost);
 }
 
-/** An engine whose constants the estimator cannot read would fail every estimate. */
-function checkEngine({ form, after, path }: PlannedChange): UserError[] {
-  if (form.type !== "Runtime" || after === null) return [];
-  const reason = explainUnusable(String(after.slug), after.constants as Readonly<Record<string, unknown>>);
-  return reason === null ? [] : [{ code: "INVALID", field: [...path, "constants"], message: `constants: ${reason}` }];
-}
-
 function inUse(change: PlannedChange, users: readonly EditableRow[], what: string): UserError[] {
   if (users.length === 0) return [];
   const slugs = [...new Set(users.map(({ slug }) => slug))];
   const more = slugs.length > MAX_NAMED ? ` and ${slugs.length - MAX_NAMED} more` : "";
-  const message = `${slugs.slice(0, MAX_NAMED).join(", ")}${more} refer to "${change.before?.slug}", so that it cannot ${what}.`;
+  const message = `${slugs.slice(0, MAX_NAMED).join(", ")}${more} ${slugs.length === 1 ? "refers" : "refer"} to "${change.before?.slug}", so that it cannot ${what}.`;
   return [{ code: "IN_USE", field: fieldOf(change), message }];
 }
 

@@ -9,6 +9,7 @@ import type { CatalogueSource } from "../../data/snapshot.js";
 import { RowChangedError } from "../../data/write-rows.js";
 import { ApiError } from "../../errors.js";
 import type { ChangeModel } from "../audit/changes.js";
+import { UNSTORABLE } from "../catalogue/rules/check-row.js";
 import { type Authorship, applyChanges, previewCatalogue } from "./apply-changes.js";
 import { checkConsequences } from "./check-consequences.js";
 import { type FieldChange, listFieldChanges } from "./differences.js";
@@ -171,8 +172,9 @@ function checkComment(comment: string | null | undefined): UserError[] {
   if (comment.length > MAX_COMMENT_LENGTH) {
     return [{ code: "INVALID", field, message: `comment must have at most ${MAX_COMMENT_LENGTH} characters.` }];
   }
-  if (/\0|\p{Surrogate}/u.test(comment)) {
-    return [{ code: "INVALID", field, message: "comment must not have the character NUL in it." }];
+  if (UNSTORABLE.test(comment)) {
+    const message = "comment must not have the character NUL or half a surrogate pair in it.";
+    return [{ code: "INVALID", field, message }];
   }
   return [];
 }

@@ -37,6 +37,19 @@ describe("checkRow", () => {
     expect(problemsOf("gpus", { notes: "\u{1f600} שלום" })).toEqual([]);
   });
 
+  it("refuses the key that would get lost on the way, at any depth", () => {
+    const hostile: unknown = JSON.parse('{"a": 1, "deep": [{"__proto__": {"x": 1}}], "__proto__": {"y": 2}}');
+    expect(problemsOf("measurements", { settings: hostile })).toEqual([
+      'settings.deep.0: must not have the key "__proto__"',
+      'settings: must not have the key "__proto__"',
+    ]);
+    const named = { constructor: { prototype: 1 }, toString: "x" };
+    expect(checkRow(rulesOf("runtimes"), { ...createSmallSeed().runtimes[0], constants: named })).toMatchObject({
+      ok: true,
+      input: { constants: named },
+    });
+  });
+
   it("tells everything that is wrong at once", () => {
     expect(
       problemsOf("gpus", {
@@ -115,6 +128,9 @@ describe("checkRow", () => {
     ["gpus", "memoryUsableMib", 24_565, "must not exceed what is visible, 24564 MiB; it is 24565"],
     ["gpus", "memoryVisibleMib", 24_577, "must not exceed the nominal memory, 24576 MiB; it is 24577"],
     ["gpus", "name", "two\nlines", 'must be one line without control characters; it is "two\\nlines"'],
+    ["gpus", "name", "\u200b\u202e", 'must have something in it that can be seen; it is "\u200b\u202e"'],
+    ["gpus", "streetPriceAsOf", "2026-02-29", 'must be a day of the calendar; it is "2026-02-29"'],
+    ["gpus", "usdPerHourAsOf", "2026-04-31", 'must be a day of the calendar; it is "2026-04-31"'],
     ["kvCacheTypes", "runtimes", [], "must name at least one runtime; it is []"],
     ["kvCacheTypes", "runtimes", ["llama-cpp", "llama-cpp"], "must not name a runtime twice"],
   ] as [EntityName, string, unknown, string][])("refuses %s with %s %j", (entity, field, value, message) => {
@@ -127,10 +143,25 @@ describe("checkRow", () => {
   });
 });
 
+describe("the rules of a runtime", () => {
+  it("refuse constants that the engine of this slug cannot be computed with", () => {
+    const constants = { speed: { basis: "made up" } };
+    expect(problemsOf("runtimes", { constants })).toEqual([
+      expect.stringMatching(/^constants: cannot be used: .*llama-cpp.*[^.]$/),
+    ]);
+    expect(problemsOf("runtimes", { slug: "vllm", constants: {} })).toEqual([
+      expect.stringMatching(/^constants: cannot be used: /),
+    ]);
+    expect(problemsOf("runtimes", { slug: "another-engine", constants })).toEqual([]);
+  });
+});
+
 describe("the rules of a model", () => {
   it("name the place in its architecture", () => {
     const architecture = { ...SMALL_ARCHITECTURE, layers: ["dense", "sparse"] };
-    expect(problemsOf("models", { architecture })).toEqual([expect.stringMatching(/^architecture\.layers/)]);
+    expect(problemsOf("models", { architecture })).toEqual([
+      'architecture.layers.1: cannot be used: layers[1] names the block "sparse", which is not in blocks',
+    ]);
     expect(problemsOf("models", { architecture: { ...SMALL_ARCHITECTURE, hiddenSize: "64" } })).toEqual([
       expect.stringMatching(/^architecture\.hiddenSize: /),
     ]);

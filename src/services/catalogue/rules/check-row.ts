@@ -26,9 +26,12 @@ export function checkRow(rules: EntityRules, row: unknown): CheckedRow {
 }
 
 /** What PostgreSQL keeps in no text: the character NUL, and halves of surrogate pairs. */
-const UNSTORABLE = /\0|\p{Surrogate}/u;
+export const UNSTORABLE = /\0|\p{Surrogate}/u;
 
-/** Texts and keys, at any depth, that the database cannot hold. */
+/** A key that assigning to an object does not set but for its prototype, so that it would get lost without a word. */
+const PROTOTYPE_KEY = "__proto__";
+
+/** Texts and keys, at any depth, that would not be kept as they are. */
 function* findUnstorable(value: unknown, path: (string | number)[]): Generator<RowProblem> {
   if (typeof value === "string") {
     if (UNSTORABLE.test(value))
@@ -39,6 +42,7 @@ function* findUnstorable(value: unknown, path: (string | number)[]): Generator<R
     for (const [key, item] of Object.entries(value)) {
       if (UNSTORABLE.test(key))
         yield { path, message: "must not have the character NUL or half a surrogate pair in a key" };
+      if (key === PROTOTYPE_KEY) yield { path, message: `must not have the key "${PROTOTYPE_KEY}"` };
       yield* findUnstorable(item, [...path, key]);
     }
   }

@@ -27,10 +27,14 @@ const trimmed = (maxLength: number) =>
     .max(maxLength, `must have at most ${maxLength} characters`)
     .refine((text) => text === text.trim(), "must not begin or end with a space");
 
+/** A letter, digit, mark or sign; a zero-width space, or what only turns the direction of writing, is none. */
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
+
 /** One line of text. */
 export const name = trimmed(MAX_NAME_LENGTH)
   .min(1, "must not be empty")
-  .regex(/^[^\p{Cc}]*$/u, "must be one line without control characters");
+  .regex(/^[^\p{Cc}]*$/u, "must be one line without control characters")
+  .refine((line) => line === "" || VISIBLE.test(line), "must have something in it that can be seen");
 
 /** Text of several sentences. */
 export const text = trimmed(MAX_TEXT_LENGTH).min(1, "must not be empty");
@@ -59,10 +63,17 @@ export const positiveSafeInt = int("must be a whole number below 2^53").min(1, "
 /** A day, month or year: "2024-12-26", "2024-12", "2024". */
 export const date = z
   .string()
-  .regex(
-    /^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$/,
-    'must be a date such as "2024-12-26", "2024-12" or "2024"',
-  );
+  .regex(/^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$/, {
+    error: 'must be a date such as "2024-12-26", "2024-12" or "2024"',
+    abort: true,
+  })
+  .refine(isInCalendar, "must be a day of the calendar");
+
+/** Whether a date is one: the 31st of a month with 30 days is read as the first of the next, or not at all. */
+function isInCalendar(value: string): boolean {
+  const moment = new Date(value);
+  return !Number.isNaN(moment.getTime()) && moment.toISOString().startsWith(value);
+}
 
 const httpsUrl = z
   .string()

@@ -9,7 +9,9 @@ const architecture = z.unknown().transform((value, context): Architecture => {
     return assertArchitecture(value);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    context.issues.push({ code: "custom", input: value, path: [...error.path], message: error.message });
+    // The estimator's sentence names the place again, from the architecture's own root.
+    const message = `cannot be used: ${error.message.replace(/\.$/, "")}`;
+    context.issues.push({ code: "custom", input: value, path: [...error.path], message });
     return z.NEVER;
   }
 });
