@@ -20,6 +20,7 @@ import { loadSeed } from "./services/seeding/load-seed.js";
 import { readSeedFiles, SEED_FOLDER } from "./services/seeding/read-seed.js";
 import { SeedError } from "./services/seeding/seed-error.js";
 import { servicesFor } from "./services/services.js";
+import { waitForDatabase } from "./wait-for-database.js";
 
 /** The server was asked to end, and did. */
 const EXIT_ENDED = 0;
@@ -63,7 +64,7 @@ async function run(): Promise<void> {
 
 async function start(config: Config, log: Log, closers: Closers): Promise<void> {
   const metrics = config.metrics === "off" ? undefined : createMetrics();
-  const { database, catalogue } = await openCatalogue(config, log, closers, metrics);
+  const { database, catalogue, port } = await openCatalogue(config, log, closers, metrics);
   metrics?.watchCatalogue(catalogue);
   const adminToken = await findAdminToken(config);
   const signIn = config.signIn === null ? null : signInThrough(config.signIn, log);
@@ -96,7 +97,7 @@ async function start(config: Config, log: Log, closers: Closers): Promise<void> 
     ...(metrics !== undefined && { metrics }),
     metricsFrom: typeof config.metrics === "string" ? null : config.metrics,
   });
-  await listen(service, config);
+  await listen(service, { ...config, port });
   closers.push(() => service.drain());
   printWelcome(config, service, adminToken);
   workAhead(catalogue.current(), log, closers);
@@ -122,14 +123,16 @@ async function openCatalogue(
   // Read while the database opens; what is wrong with them is told when they are needed.
   const files = readSeedFiles(SEED_FOLDER);
   files.catch(() => {});
-  const database = await openDatabase(config.database, {
-    onProgress,
-    onConnectionError: (error) => log.warn("a database connection broke and is replaced", error),
-    onStatement: (sql) => {
-      metrics?.countStatement();
-      log.debug(sql);
-    },
-  });
+  const open = () =>
+    openDatabase(config.database, {
+      onProgress,
+      onConnectionError: (error) => log.warn("a database connection broke and is replaced", error),
+      onStatement: (sql) => {
+        metrics?.countStatement();
+        log.debug(sql);
+      },
+    });
+  const { opened: database, port } = await waitPatiently(config, log, open);
   closers.push(() => database.close());
   await migrate(database, { onProgress });
   await loadSeed(database, {
@@ -142,10 +145,29 @@ async function openCatalogue(
   });
   const catalogue = await createCatalogueSource(database, { onEvent: (event) => logCatalogueEvent(log, event) });
   closers.push(() => catalogue.close());
-  return { database, catalogue };
+  return { database, catalogue, port };
+}
+
+/** Opens the database, waiting for its server; whoever ends the process meanwhile ends it at once. */
+async function waitPatiently<Opened>(config: Config, log: Log, open: () => Promise<Opened>) {
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  const signals = ["SIGTERM", "SIGINT"] as const;
+  for (const signal of signals) process.once(signal, end);
+  try {
+    const { host, port, databaseWaitMs: waitMs } = config;
+    return await waitForDatabase({ open, waitMs, host, port, onWait: log.warn, signal: ending.signal });
+  } catch (error) {
+    if (ending.signal.aborted) exit(EXIT_ENDED);
+    throw error instanceof DatabaseError ? error : explainListenError(error as Error, config.host, config.port);
+  } finally {
+    for (const signal of signals) process.off(signal, end);
+  }
 }
 
 interface OpenCatalogue {
+  /** To listen on: the one that the wait for the database had. */
+  port: number;
   database: Database;
   catalogue: CatalogueSource;
 }
