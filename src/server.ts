@@ -4,8 +4,10 @@ import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginUsageReportingDisabled,
 } from "@apollo/server/plugin/disabled";
+import { makeExecutableSchema } from "@graphql-tools/schema";
 import { type DocumentNode, parse } from "graphql";
 import type { Context } from "./context.js";
+import { planned } from "./execution/planned-schema.js";
 import { formatError } from "./format-error.js";
 import { createPersistedQueries, type PersistedQueries } from "./http/persisted-queries.js";
 import type { Log } from "./log.js";
@@ -48,10 +50,11 @@ export interface ApiOptions {
 
 /** Builds the GraphQL server over a catalogue. Start it with `start()`, end it with `stop()`. */
 export function createApi({ log, persistedQueries = createPersistedQueries() }: ApiOptions): Api {
-  const schema = readSchema();
+  const definitions = readSchema();
+  const guarded = takeTurns(enforceRoles(resolvers, definitions));
+  const schema = makeExecutableSchema({ typeDefs: definitions, resolvers: guarded });
   const api: Api = new ApolloServer<Context>({
-    typeDefs: schema,
-    resolvers: takeTurns(enforceRoles(resolvers, schema)),
+    gateway: planned(schema),
     // The catalogue is public, and so is the way to ask for it.
     introspection: true,
     csrfPrevention: true,
