@@ -78,7 +78,7 @@ const hardware: Operation = {
   query: `query Hardware($input: EstimateInput!) {
     hardware(input: $input, first: 10) {
       totalCount
-      nodes { count gpu { name } system { name } total { gib } headroom { gib } maxContext }
+      nodes { count gpu { name } system { name } headroom { gib } maxContext plan { layersPerDevice } }
     }
   }`,
   variables: (n) => ({ input: { model: { slug: "llama-3.1-8b" }, quant: "q4_k_m", context: contextOf(n) } }),
