@@ -74,6 +74,8 @@ export interface ContextOptions {
   /** One that nobody reads if absent. */
   operation?: Operation;
   stream?: OperationStream | null;
+  /** Told when the answer depends on more than the catalogue: on who asks, on the database, on the time. */
+  onOwn?: () => void;
 }
 
 /** Makes the context of one request. */
@@ -83,28 +85,41 @@ export function createContext(options: ContextOptions): Context {
 
 /** A class, since Apollo works on a copy: getters and methods of the prototype go with it. */
 class RequestContext implements Context {
-  readonly now = new Date();
-  readonly backend: Backend;
   readonly requestId: string;
   readonly work: Work;
   readonly operation: Operation;
   readonly viewer: () => Promise<Viewer>;
   readonly stream: OperationStream | null;
+  private readonly came = new Date();
+  private readonly store: Backend;
+  private readonly onOwn: () => void;
   private shown: Catalogue;
 
   constructor(options: ContextOptions) {
-    const { catalogue, backend, requestId, authorization, address, work = unboundedWork() } = options;
+    const { catalogue, backend, requestId, authorization, address, work = unboundedWork(), onOwn = () => {} } = options;
     this.shown = catalogue;
-    this.backend = backend;
+    this.store = backend;
     this.requestId = requestId;
     this.work = work;
     this.operation = options.operation ?? beginOperation(requestId);
     this.stream = options.stream ?? null;
+    this.onOwn = onOwn;
     let viewer: Promise<Viewer> | undefined;
     this.viewer = () => {
+      onOwn();
       viewer ??= backend.access.identify(authorization, address);
       return viewer;
     };
+  }
+
+  get now(): Date {
+    this.onOwn();
+    return this.came;
+  }
+
+  get backend(): Backend {
+    this.onOwn();
+    return this.store;
   }
 
   get catalogue(): Catalogue {

@@ -11,6 +11,7 @@ import { type Admission, type AdmittedRequest, createAdmission, type Protection 
 import { boundConnections, DEFAULT_MAX_CONNECTIONS } from "./http/bound-connections.js";
 import { type ClientAddress, createClientAddress } from "./http/client-address.js";
 import { PAGE_POLICY, setCorsHeaders, setSecurityHeaders } from "./http/headers.js";
+import { createKeptAnswers, type KeptAnswer, type KeptAnswers, requestKeyOf } from "./http/kept-answers.js";
 import { createMetricsAccess, type Metrics } from "./http/metrics.js";
 import { awaitVersion, readMinimumVersion } from "./http/minimum-version.js";
 import { BodyError } from "./http/read-body.js";
@@ -20,6 +21,7 @@ import { createStreams, StreamError, type Streams } from "./http/stream.js";
 import type { Log } from "./log.js";
 import { beginOperation, type Operation, type OperationObserver } from "./operation.js";
 import { CATALOG_VERSION_HEADER } from "./plugins/catalog-version.js";
+import { NEVER, REVALIDATE } from "./plugins/http-caching.js";
 import { schemaOf } from "./plugins/keep-schema.js";
 import { REQUEST_ID_HEADER } from "./plugins/request-id.js";
 import { STREAM_PATH } from "./plugins/subscriptions-elsewhere.js";
@@ -102,6 +104,7 @@ interface Exchange extends HttpOptions {
   response: ServerResponse;
   url: URL;
   files: StaticFiles;
+  answers: KeptAnswers;
   addressOf: ClientAddress;
   admit: Admission;
   mayReadMetrics: (request: IncomingMessage) => boolean;
@@ -129,6 +132,7 @@ export function createHttpService(options: HttpOptions): HttpService {
   const { metricsFrom = ["loopback"] } = options;
   const mayReadMetrics = createMetricsAccess(metricsFrom);
   const streams = createStreams();
+  const answers = createKeptAnswers();
   const files = readOnceThere(options.playground ?? fileURLToPath(playgroundFolder));
   const server = createServer(
     {
@@ -146,6 +150,7 @@ export function createHttpService(options: HttpOptions): HttpService {
         response,
         url,
         files: files(),
+        answers,
         addressOf,
         admit,
         mayReadMetrics,
@@ -201,13 +206,22 @@ async function handle(exchange: Exchange): Promise<void> {
 }
 
 async function answerApi(exchange: Exchange): Promise<void> {
-  const { request, response, addressOf, admit } = exchange;
+  const { request, response, url, answers, catalogue, addressOf, admit } = exchange;
   if (request.method === "GET" && request.headers.accept?.includes("text/html")) return sendPlaygroundPage(exchange);
   const operation = observe(exchange);
   markStale(exchange);
   try {
     const admitted = await admit({ ...exchange, address: addressOf(request) });
-    const result = await admitted.work.within(execute(exchange, admitted, operation));
+    for (const [name, value] of Object.entries(admitted.account.headers())) response.setHeader(name, value);
+    const shown = catalogue.current();
+    const key = requestKeyOf(request, request.method === "GET" ? readSearch(url) : admitted.body);
+    const known = key === null ? undefined : answers.find(shown, key);
+    if (known !== undefined)
+      return sendKept(exchange, shown, operation, await admitted.work.within(Promise.resolve(known)));
+    const { result, source } = await execute(exchange, admitted, operation);
+    const answer = source === null || key === null ? null : keepable(result, operation);
+    if (source !== null && key !== null && answer !== null) answers.keep(source, key, answer);
+    // What the operation took is told as well.
     for (const [name, value] of Object.entries(admitted.account.headers())) response.setHeader(name, value);
     await sendResult(request, response, result);
   } catch (error) {
@@ -246,28 +260,107 @@ function ageSeconds(catalogue: CurrentCatalogue): number {
   return Math.round((catalogue.ageMs?.() ?? 0) / 1_000);
 }
 
-function execute(
+/** An answer, and the catalogue that is all it depends on; null where it depends on more. */
+interface Executed {
+  result: HTTPGraphQLResponse;
+  source: Catalogue | null;
+}
+
+async function execute(
   exchange: Exchange,
   { body, search, work }: AdmittedRequest,
   operation: Operation,
-): Promise<HTTPGraphQLResponse> {
+): Promise<Executed> {
   const { request, api, catalogue, backend, addressOf } = exchange;
-  return api.executeHTTPGraphQLRequest({
+  let used: Catalogue | null = null;
+  let isForAll = true;
+  const answered = api.executeHTTPGraphQLRequest({
     httpGraphQLRequest: { method: request.method ?? "GET", headers: toHeaderMap(request), search, body },
     context: async () => {
       const minimum = readMinimumVersion(exchange, body);
       if (minimum !== null) await awaitVersion(catalogue, minimum);
+      used = catalogue.current();
       return createContext({
-        catalogue: catalogue.current(),
+        catalogue: used,
         backend,
         requestId: operation.requestId,
         authorization: request.headers.authorization,
         address: addressOf(request),
         work,
         operation,
+        onOwn: () => {
+          isForAll = false;
+        },
       });
     },
   });
+  const result = await work.within(answered);
+  return { result, source: isForAll ? used : null };
+}
+
+/** Parts of a read by GET as they would stand in a body; null where they are written in a way that Apollo refuses. */
+function readSearch({ searchParams }: URL): unknown {
+  const parts: Record<string, unknown> = {};
+  for (const [name, value] of searchParams) {
+    if (Object.hasOwn(parts, name)) return null;
+    try {
+      parts[name] = name === "variables" || name === "extensions" ? JSON.parse(value) : value;
+    } catch {
+      return null;
+    }
+  }
+  return "minCatalogVersion" in parts ? null : parts;
+}
+
+/** Headers that are made anew for everybody who gets a kept answer. */
+const freshHeaders = new Set([REQUEST_ID_HEADER, CATALOG_VERSION_HEADER, "cache-control"]);
+
+/** An answer without errors, as Apollo writes it: with its errors first if there are any. */
+function keepable(
+  { status, headers, body }: HTTPGraphQLResponse,
+  { name, kind, persistedQuery }: Operation,
+): KeptAnswer | null {
+  if ((status ?? 200) !== 200 || body.kind !== "complete" || !body.string.startsWith('{"data":')) return null;
+  const version = headers.get(CATALOG_VERSION_HEADER);
+  if (version === undefined) return null;
+  const text = body.string;
+  let etag: string | undefined;
+  return {
+    operation: { name, kind, persistedQuery },
+    body: text,
+    headers: [...headers].filter(([name]) => !freshHeaders.has(name)),
+    // Made when the first GET asks for it.
+    get etag() {
+      etag ??= etagOf(version, text);
+      return etag;
+    },
+  };
+}
+
+/** Sends an answer that was made for another request that asked for the same. */
+function sendKept(
+  { request, response }: Exchange,
+  { version }: Catalogue,
+  operation: Operation,
+  kept: KeptAnswer,
+): void {
+  Object.assign(operation, kept.operation, { source: "kept" });
+  for (const [name, value] of kept.headers) response.setHeader(name, value);
+  response.setHeader(CATALOG_VERSION_HEADER, String(version));
+  response.setHeader("cache-control", request.method === "GET" ? REVALIDATE : NEVER);
+  if (request.method === "GET") {
+    response.setHeader("etag", kept.etag);
+    if (matches(request.headers["if-none-match"], kept.etag)) {
+      response.removeHeader("content-type");
+      sendEmpty(response, 304);
+      return;
+    }
+  }
+  send(response, kept.body);
+}
+
+function etagOf(version: string, body: string): string {
+  return `"${version}-${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
 }
 
 async function answerStream(exchange: Exchange): Promise<void> {
@@ -328,7 +421,7 @@ async function sendResult(
   if (body.kind === "chunked") throw new Error("a response in parts, which no operation of this schema has");
   const version = headers.get(CATALOG_VERSION_HEADER);
   if (request.method === "GET" && version !== undefined && headers.get("cache-control") !== "no-store") {
-    const etag = `"${version}-${createHash("sha256").update(body.string).digest("base64url").slice(0, 22)}"`;
+    const etag = etagOf(version, body.string);
     response.setHeader("etag", etag);
     if (matches(request.headers["if-none-match"], etag)) {
       response.removeHeader("content-type");

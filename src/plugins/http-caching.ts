@@ -2,8 +2,9 @@ import type { ApolloServerPlugin } from "@apollo/server";
 import type { Context } from "../context.js";
 
 /** Caches may keep a query's answer, but ask whether it still holds: an edit is seen at once, and asking is cheap. */
-const REVALIDATE = "public, max-age=0, must-revalidate";
-const NEVER = "no-store";
+export const REVALIDATE = "public, max-age=0, must-revalidate";
+/** Nobody may keep it. */
+export const NEVER = "no-store";
 
 /** Says what caches may keep: answers of GET requests without errors and tokens. */
 export const httpCachingPlugin: ApolloServerPlugin<Context> = {
