@@ -150,7 +150,8 @@ describe("metrics", () => {
     expect(figures.get('vramql_operations_total{operation="Tiny",kind="query",status="200"}')).toBe(2);
     expect(figures.get('vramql_operation_duration_seconds_count{operation="Tiny"}')).toBe(2);
     expect(figures.get('vramql_operation_errors_total{code="GRAPHQL_VALIDATION_FAILED"}')).toBe(1);
-    expect(figures.get('vramql_answers_total{source="computed"}')).toBe(3);
+    expect(figures.get('vramql_answers_total{source="computed"}')).toBe(2);
+    expect(figures.get('vramql_answers_total{source="kept"}')).toBe(1);
     expect(figures.get("vramql_sql_statements_total")).toBe(1);
     expect(figures.get("vramql_catalog_version")).toBe(smallCatalogue.version);
     expect(figures.get("vramql_catalog_age_seconds")).toBe(1.5);
