@@ -6,6 +6,10 @@ import type { Log } from "./log.js";
 /** Code that errors without one of their own have got by the time they are formatted. */
 const UNEXPECTED = "INTERNAL_SERVER_ERROR";
 
+/** Apollo's code of requests that are not sound as HTTP. */
+const BAD_REQUEST = "BAD_REQUEST";
+const BAD_REQUEST_STATUS = 400;
+
 /** V8's words for a parser that ran out of stack before it ran out of tokens. */
 const STACK_OVERFLOW = "Maximum call stack size exceeded";
 const PARSE_FAILED = "GRAPHQL_PARSE_FAILED";
@@ -46,6 +50,10 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown, lo
   if (firstNode(error)?.kind === Kind.OPERATION_DEFINITION) {
     return { ...formatted, extensions: { ...formatted.extensions, code: "GRAPHQL_VALIDATION_FAILED" } };
   }
+  // Apollo's own refusals of automatic persisted queries have a status and no code.
+  if (isBadRequest(error) && formatted.extensions?.code === UNEXPECTED) {
+    return { message: `extensions.persistedQuery: ${formatted.message}.`, extensions: { code: BAD_REQUEST } };
+  }
   if (formatted.extensions?.code !== UNEXPECTED) return { ...formatted, message: shorten(formatted.message) };
   const masked = maskError();
   log.error(`${masked.id}: ${formatted.message}`, rootOf(error));
@@ -62,6 +70,12 @@ function shorten(message: string): string {
   if (message.length <= MAX_MESSAGE_LENGTH) return message;
   const half = MAX_MESSAGE_LENGTH / 2;
   return `${message.slice(0, half)} ... ${message.slice(-half)}`;
+}
+
+/** Whether whoever raised an error takes the client's request for its cause. */
+function isBadRequest(error: unknown): boolean {
+  const http = error instanceof GraphQLError ? (error.extensions.http as { status?: number } | undefined) : undefined;
+  return http?.status === BAD_REQUEST_STATUS;
 }
 
 function rootOf(error: unknown): unknown {

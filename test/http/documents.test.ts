@@ -60,6 +60,18 @@ describe("automatic persisted queries", () => {
     });
   });
 
+  it("of the wrong form are refused as the client's fault", async () => {
+    const server = await startServer(smallCatalogue);
+    started.push(server);
+    for (const persistedQuery of [{ version: 2, sha256Hash: sha256(query) }, 1, {}, { version: 1, sha256Hash: "x" }]) {
+      expect(await post(server, { query, extensions: { persistedQuery } })).toMatchObject({
+        status: 400,
+        code: "BAD_REQUEST",
+      });
+    }
+    expect(server.logged).toEqual([]);
+  });
+
   it("are kept in bounded memory, those used last", async () => {
     const store = createPersistedQueries();
     const text = (index: number) => `{ a${index} }`.padEnd(100_000, " ");
