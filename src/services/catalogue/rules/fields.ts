@@ -51,6 +51,8 @@ function int(message: string) {
 
 export const positive = z.number().positive("must be greater than 0");
 export const notNegative = z.number().min(0, "must not be negative");
+/** A size of memory in GiB, at most `most`: larger ones are slips of the unit, and their bytes no exact numbers. */
+export const memoryGib = (most: number) => positive.max(most, `must be at most ${most} GiB`);
 export const positiveInt = int("must be a whole number")
   .min(1, "must be at least 1")
   .max(MAX_INT32, `must be at most ${MAX_INT32}`);

@@ -1,9 +1,12 @@
 import { z } from "zod";
 import { GpuClass, GpuForm } from "../../../data/prisma/enums.js";
-import { date, maybe, name, notNegative, positive, positiveInt, slug, sources, text } from "./fields.js";
+import { date, maybe, memoryGib, name, notNegative, positive, positiveInt, slug, sources, text } from "./fields.js";
 
 /** Bytes in a MiB are 2^-10 of those in a GiB. */
 const MIB_PER_GIB = 1_024;
+
+/** Eight times the largest of today. */
+const MAX_MEMORY_GIB = 4_096;
 
 /** A GPU as people give it; units as in the names. */
 export const gpuInput = z
@@ -14,7 +17,7 @@ export const gpuInput = z
     architecture: name,
     gpuClass: z.enum(GpuClass),
     form: z.enum(GpuForm),
-    memoryNominalGib: positive,
+    memoryNominalGib: memoryGib(MAX_MEMORY_GIB),
     memoryVisibleMib: maybe(positive),
     memoryVisibleBasis: maybe(text),
     memoryUsableMib: maybe(positive),
