@@ -82,6 +82,9 @@ export function createKeptAnswers(maxBytes = MAX_BYTES): KeptAnswers {
 /** Longest request, in characters, that is remembered: a large config.json pasted once is not asked for again. */
 const MAX_KEY_LENGTH = 32_768;
 
+/** Deepest value, in levels, whose request is remembered: a config.json has five, and each level takes some of the stack. */
+const MAX_KEY_DEPTH = 32;
+
 /** Headers that make an answer something of its own. */
 const ownHeaders = ["authorization", "x-query-cost", "x-min-catalog-version"];
 /** Headers of which a read by GET has one; without, it is checked for forgery by Apollo. */
@@ -103,9 +106,16 @@ export function requestKeyOf({ method, headers }: IncomingMessage, parsed: unkno
   const { query, operationName, variables, extensions } = parsed as Record<string, unknown>;
   // A request that also registers its query must be seen each time it is sent.
   if (query != null && extensions != null) return null;
+  if (!isWithin(MAX_KEY_DEPTH, parsed)) return null;
   const parts = [query ?? null, operationName ?? null, inOrder(variables ?? {}), inOrder(extensions ?? null)];
   const key = `${headers.accept ?? ""}\n${JSON.stringify(parts)}`;
   return key.length > MAX_KEY_LENGTH ? null : key;
+}
+
+/** Whether a value has at most so many levels of lists and objects. */
+function isWithin(levels: number, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((part) => isWithin(levels - 1, part));
 }
 
 /** A value with the fields of its objects in alphabetical order; lists stay apart from objects by how they begin. */

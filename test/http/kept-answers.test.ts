@@ -67,6 +67,13 @@ describe("answers over HTTP", () => {
     return { response, text: await response.text() };
   };
 
+  it("are not kept for values nested without end, which are refused as ever", async () => {
+    const deep = `${"[".repeat(10_000)}${"]".repeat(10_000)}`;
+    const query = `query Deep($config: JSON!) { estimate(input: { model: { huggingFaceConfig: $config }, quant: "f16" }) { fits } }`;
+    const { text } = await post(`{"query":${JSON.stringify(query)},"variables":{"config":${deep}}}`);
+    expect(JSON.parse(text)).toMatchObject({ errors: [{ extensions: { code: "BAD_USER_INPUT" } }] });
+  });
+
   it("are the same for the same request in any spelling, by POST and GET, with headers of their own", async () => {
     const first = await post({ query: QUERY, variables: { first: 5, search: "" } }, { "x-request-id": "one" });
     const again = await post({ query: QUERY, variables: { first: 5, search: "" } }, { "x-request-id": "two" });
