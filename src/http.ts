@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { setImmediate as nextTurn, setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { HeaderMap, type HTTPGraphQLResponse } from "@apollo/server";
 import { GraphQLError } from "graphql";
@@ -41,6 +42,8 @@ const SOCKET_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 65_000;
 /** Milliseconds that requests under way have to end when the server stops. */
 const DRAIN_MS = 10_000;
+/** Milliseconds in which a server that stops still takes connections. */
+const LATE_CONNECTIONS_MS = 100;
 /** How often connections are looked at meanwhile whose last request has ended. */
 const DRAIN_CHECK_MS = 50;
 /** Milliseconds that a refused body is read on, so that its sender sees the refusal instead of a broken connection. */
@@ -173,6 +176,9 @@ export function createHttpService(options: HttpOptions): HttpService {
     async drain() {
       draining = true;
       streams.close();
+      // A busy process takes up late what has connected already; closing at once would cut it off.
+      await wait(LATE_CONNECTIONS_MS);
+      await nextTurn();
       await close(server);
     },
   };

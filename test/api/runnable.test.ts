@@ -351,6 +351,11 @@ describe("runnable", () => {
   it.each<[string, Record<string, unknown>, string[]]>([
     ["an unknown card", { hardware: { gpus: [{ gpu: "h1000" }] } }, ["hardware", "gpus", "0", "gpu"]],
     [
+      "a version that the engine never had",
+      { hardware: card, settings: { runtime: { mlx: { version: "2024-12" } } } },
+      ["settings", "runtime", "mlx", "version"],
+    ],
+    [
       "no card",
       { hardware: { gpus: [{ gpu: "nvidia-rtx-4090-24gb", count: 0 }] } },
       ["hardware", "gpus", "0", "count"],
