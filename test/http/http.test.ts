@@ -302,6 +302,8 @@ describe("draining", () => {
     socket.write(head + body.slice(0, 5));
     await new Promise((resolve) => setTimeout(resolve, 100));
     const drained = own.drain();
+    // Who has connected already is still served; after that nobody can.
+    await new Promise((resolve) => setTimeout(resolve, 300));
     await expect(fetch(`${own.url}/healthz`)).rejects.toThrow();
     socket.write(body.slice(5));
     await closed;

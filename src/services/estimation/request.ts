@@ -8,6 +8,7 @@ import { parseConfigText } from "../../estimator/architecture/parse-config-text.
 import { MIB } from "../../estimator/byte-units.js";
 import type { ExtraConsumers } from "../../estimator/consumers/consumers.types.js";
 import type { CacheType, EstimateRequest } from "../../estimator/estimate.types.js";
+import { EstimateError } from "../../estimator/estimate-error.js";
 import { QuantizationError } from "../../estimator/quantization/ggml-types.js";
 import type { QuantScheme } from "../../estimator/quantization/scheme.js";
 import { decodeGlobalId } from "../catalogue/global-ids.js";
@@ -15,9 +16,10 @@ import { requireBySlug } from "../catalogue/suggestions.js";
 import { keepRecent } from "../kept.js";
 import { describeCacheType } from "./cache-types.js";
 import { resolveHardware } from "./devices.js";
-import { resolveRuntime } from "./runtimes.js";
+import { inputPathOf } from "./input-path.js";
+import { type ResolvedRuntime, resolveRuntime } from "./runtimes.js";
 import { CHECKPOINT, checkpointStorage, resolveStorage, type Storage } from "./storage.js";
-import type { ArgumentPath, EstimateInput, ExtrasInput, ModelRef } from "./types.js";
+import type { ArgumentPath, EstimateInput, ExtrasInput, ModelRef, RuntimeInput } from "./types.js";
 
 /** The rule of thumb takes any type of cache. */
 const RULE_OF_THUMB = "rule-of-thumb";
@@ -84,7 +86,7 @@ export function resolveSettings(
 ): ResolvedSettings {
   requireCount(input.context, [...path, "context"], "The context", "tokens");
   requireCount(input.sequences, [...path, "sequences"], "The number of sequences", "sequences");
-  const { runtime, request } = resolveRuntime(input.runtime ?? {}, [...path, "runtime"], catalogue);
+  const { runtime, request } = requireEngine(input.runtime ?? {}, path, catalogue);
   const cacheTypeK = resolveCacheType(input.cacheTypeK, [...path, "cacheTypeK"], catalogue, runtime);
   const cacheTypeV = resolveCacheType(input.cacheTypeV, [...path, "cacheTypeV"], catalogue, runtime);
   return {
@@ -97,6 +99,17 @@ export function resolveSettings(
       ...(cacheTypeV && { cacheTypeV }),
     },
   };
+}
+
+/** The engine that an input names; a version that it never had is the input's fault. */
+function requireEngine(input: RuntimeInput, path: ArgumentPath, catalogue: Catalogue): ResolvedRuntime {
+  try {
+    return resolveRuntime(input, [...path, "runtime"], catalogue);
+  } catch (error) {
+    throw error instanceof EstimateError
+      ? new BadUserInputError(error.message, [...path, ...inputPathOf(error.path, input)])
+      : error;
+  }
 }
 
 /** A model of the catalogue, or one described by a pasted config. */

@@ -61,18 +61,12 @@ export function runtimeOf(input: RuntimeInput, catalogue: Catalogue): RuntimeRow
 /**
  * Finds the engine of an input, llama.cpp if none is named, with the constants of the version asked for.
  *
- * @throws BadUserInputError for a version that is not known
+ * @throws EstimateError for a version that is not known
  */
 export function resolveRuntime(input: RuntimeInput, path: ArgumentPath, catalogue: Catalogue): ResolvedRuntime {
   const engine = engineOf(input);
   const runtime = requireRuntime(SLUGS[engine], catalogue);
-  try {
-    return { runtime, request: requestOf(engine, input, runtime, [...path, engine]) };
-  } catch (error) {
-    if (!(error instanceof EstimateError)) throw error;
-    const [, ...field] = error.path;
-    throw new BadUserInputError(error.message, [...path, engine, ...field]);
-  }
+  return { runtime, request: requestOf(engine, input, runtime, [...path, engine]) };
 }
 
 /** Whether the estimator computes an engine by this slug. */
