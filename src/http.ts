@@ -106,7 +106,7 @@ interface Exchange extends HttpOptions {
   request: IncomingMessage;
   response: ServerResponse;
   url: URL;
-  files: StaticFiles;
+  files: () => StaticFiles;
   answers: KeptAnswers;
   addressOf: ClientAddress;
   admit: Admission;
@@ -137,6 +137,16 @@ export function createHttpService(options: HttpOptions): HttpService {
   const streams = createStreams();
   const answers = createKeptAnswers();
   const files = readOnceThere(options.playground ?? fileURLToPath(playgroundFolder));
+  const shared: Omit<Exchange, "request" | "response" | "url"> = {
+    ...options,
+    files,
+    answers,
+    addressOf,
+    admit,
+    mayReadMetrics,
+    streams,
+    isDraining: () => draining,
+  };
   const server = createServer(
     {
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -147,19 +157,8 @@ export function createHttpService(options: HttpOptions): HttpService {
     (request, response) => {
       if (draining) response.setHeader("connection", "close");
       const url = parseUrl(request);
-      const exchange = {
-        ...options,
-        request,
-        response,
-        url,
-        files: files(),
-        answers,
-        addressOf,
-        admit,
-        mayReadMetrics,
-        streams,
-        isDraining: () => draining,
-      };
+      // Inherited, not copied: there are many of them, and most requests need few.
+      const exchange: Exchange = Object.assign(Object.create(shared), { request, response, url });
       handle(exchange).catch((error: unknown) => {
         fail(options.log, response, error);
       });
@@ -193,9 +192,13 @@ function readOnceThere(folder: string): () => StaticFiles {
   };
 }
 
+/** The address of most requests, which is not read anew for each. */
+const apiUrl = new URL(API_PATH, "http://server");
+
 /** Requests that are not even a path are answered as unknown ones. */
 function parseUrl(request: IncomingMessage): URL {
   const target = request.url ?? "/";
+  if (target === API_PATH) return apiUrl;
   const base = "http://server";
   return target.startsWith("/") && URL.canParse(base + target) ? new URL(base + target) : new URL("/unknown", base);
 }
@@ -212,18 +215,17 @@ async function handle(exchange: Exchange): Promise<void> {
 }
 
 async function answerApi(exchange: Exchange): Promise<void> {
-  const { request, response, url, answers, catalogue, addressOf, admit } = exchange;
+  const { request, response, url, answers, catalogue, backend, addressOf, admit } = exchange;
   if (request.method === "GET" && request.headers.accept?.includes("text/html")) return sendPlaygroundPage(exchange);
   const operation = observe(exchange);
   markStale(exchange);
   try {
-    const admitted = await admit({ ...exchange, address: addressOf(request) });
+    const admitted = await admit({ request, response, url, backend, address: addressOf(request) });
     for (const [name, value] of Object.entries(admitted.account.headers())) response.setHeader(name, value);
     const shown = catalogue.current();
     const key = requestKeyOf(request, request.method === "GET" ? readSearch(url) : admitted.body);
     const known = key === null ? undefined : answers.find(shown, key);
-    if (known !== undefined)
-      return sendKept(exchange, shown, operation, await admitted.work.within(Promise.resolve(known)));
+    if (known !== undefined) return sendKept(exchange, shown, operation, known);
     const { result, source } = await execute(exchange, admitted, operation);
     const answer = source === null || key === null ? null : keepable(result, operation);
     if (source !== null && key !== null && answer !== null) answers.keep(source, key, answer);
@@ -370,12 +372,12 @@ function etagOf(version: string, body: string): string {
 }
 
 async function answerStream(exchange: Exchange): Promise<void> {
-  const { request, response, api, catalogue, backend, addressOf, admit, streams } = exchange;
+  const { request, response, url, api, catalogue, backend, addressOf, admit, streams, corsOrigins, log } = exchange;
   const requestId = readRequestId(request);
   const address = addressOf(request);
   response.setHeader(REQUEST_ID_HEADER, requestId);
   try {
-    const { body, search, work } = await admit({ ...exchange, address });
+    const { body, search, work } = await admit({ request, response, url, backend, address });
     const contextOf = (stream: OperationStream) => {
       const { authorization } = request.headers;
       return createContext({
@@ -388,7 +390,8 @@ async function answerStream(exchange: Exchange): Promise<void> {
         stream,
       });
     };
-    await streams.answer({ ...exchange, body, search, work, address, schema: schemaOf(api), contextOf });
+    const schema = schemaOf(api);
+    await streams.answer({ request, response, corsOrigins, log, body, search, work, address, schema, contextOf });
   } catch (error) {
     if (error instanceof BodyError) refuseBody(request, response, error);
     else if (error instanceof Refusal) sendRefusal(request, response, error);
@@ -502,7 +505,7 @@ function sendPlaygroundPage(exchange: Exchange): void {
     sendError(exchange.response, 404, "NOT_FOUND", "This server executes listed documents only: it has no playground.");
     return;
   }
-  const page = exchange.files.get(PLAYGROUND_PAGE);
+  const page = exchange.files().get(PLAYGROUND_PAGE);
   exchange.response.setHeader("content-security-policy", PAGE_POLICY);
   if (page !== undefined) {
     sendFile(exchange, page, "no-cache");
@@ -520,7 +523,7 @@ function sendPlaygroundPage(exchange: Exchange): void {
 function sendPlaygroundFile(exchange: Exchange): void {
   const { url, files, response } = exchange;
   const name = url.pathname.slice(PLAYGROUND_PATH.length);
-  const file = files.get(name);
+  const file = files().get(name);
   if (name === "") redirect(response, API_PATH);
   else if (file === undefined) sendNotFound(response, url);
   else if (name === PLAYGROUND_PAGE) sendPlaygroundPage(exchange);

@@ -32,7 +32,7 @@ export interface Arrival {
 /** A request that may be answered, with the bounds of its work. */
 export interface AdmittedRequest extends GraphqlRequest {
   account: ClientAccount;
-  work: BoundedWork;
+  readonly work: BoundedWork;
 }
 
 /**
@@ -79,6 +79,15 @@ export function createAdmission(protection: Protection): Admission {
     account.charge(Math.floor(bytes / BYTES_PER_UNIT));
     const asked = { body, search: url.search };
     const admitted = documents === undefined ? asked : documents.admit(asked);
-    return { ...admitted, account, work: beginWork({ limits, queues, account, response }) };
+    let work: BoundedWork | undefined;
+    return {
+      ...admitted,
+      account,
+      // Begun when it is asked for: an answer that is kept takes none.
+      get work() {
+        work ??= beginWork({ limits, queues, account, response });
+        return work;
+      },
+    };
   };
 }
