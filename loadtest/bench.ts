@@ -47,7 +47,10 @@ async function look(server: ServerProcess, options: Parameters<typeof load>[0]):
   const before = await server.usage();
   const result = await load(options);
   const after = await server.usage();
-  requireSuccess(server.name, result);
+  // A peer that fails is no measure of speed, and no reason to measure nothing.
+  if (server.name === "ours") requireSuccess(server.name, result);
+  else if (result.failures > 0)
+    console.log(`note: ${server.name} failed ${result.failures} of ${result.requests} times`);
   return {
     perSecond: result.requests / result.seconds,
     cpuUs: ((after.cpuMs - before.cpuMs) * 1_000) / result.requests,

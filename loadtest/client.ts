@@ -27,8 +27,8 @@ export interface LoadOptions {
 
 const END_OF_HEADERS = Buffer.from("\r\n\r\n");
 const contentLength = /\r\ncontent-length: *(\d+)/i;
-/** How a GraphQL answer with errors begins. */
-const ERRORS = Buffer.from('{"errors"');
+/** How a GraphQL answer with data begins, and none that is nothing but errors. */
+const DATA = Buffer.from('{"data":{');
 /** Latencies kept at most, each an 8-byte number. */
 const MAX_LATENCIES = 2_000_000;
 
@@ -81,7 +81,7 @@ export function load({
         if (Number.isNaN(length)) throw new Error(`an answer without a length: ${headers}`);
         const bodyStart = headersEnd + END_OF_HEADERS.length;
         if (pending.length < bodyStart + length) return;
-        const isRight = headers.startsWith("HTTP/1.1 200") && pending.indexOf(ERRORS, bodyStart) !== bodyStart;
+        const isRight = headers.startsWith("HTTP/1.1 200") && pending.indexOf(DATA, bodyStart) === bodyStart;
         if (!isRight) {
           failures += 1;
           failure ??= `${headers}\n${pending.toString("utf8", bodyStart, bodyStart + 500)}`;
