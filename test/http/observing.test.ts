@@ -40,6 +40,9 @@ function createTestLog(level: LogLevel, isForPeople = false) {
   return { log, lines, events: () => lines.map((line) => JSON.parse(line)) };
 }
 
+/** A busy machine may take its time. */
+const PATIENT = { timeout: 10_000 };
+
 describe("the account of operations", () => {
   it("tells name, kind, cost, status, errors and the request's id of each", async () => {
     const { server, operations } = await start();
@@ -71,10 +74,10 @@ describe("the account of operations", () => {
     expect((await fetch(address, { headers: { ...headers, "if-none-match": etag } })).status).toBe(304);
     const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
     socket.write("POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{");
-    await expect.poll(() => operations.length).toBe(2);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect.poll(() => operations.length, PATIENT).toBe(2);
+    await new Promise((resolve) => setTimeout(resolve, 300));
     socket.destroy();
-    await expect.poll(() => operations.length).toBe(3);
+    await expect.poll(() => operations.length, PATIENT).toBe(3);
     expect(operations.map(({ source, status }) => [source, status])).toEqual([
       ["computed", 200],
       ["unchanged", 304],
