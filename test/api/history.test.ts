@@ -120,7 +120,8 @@ describe.each(DATABASE_KINDS)("history (%s)", (kind) => {
     const { data } = await editor.query(
       `{ gpus(filter: { search: "listed" }) { nodes { slug history(first: 3) { ${fields} } } } }`,
     );
-    expect(statements.length - before).toBe(3);
+    // Of the history only: the server also asks for the catalogue's version now and then.
+    expect(statements.slice(before).filter((sql) => sql.includes("CatalogChange"))).toHaveLength(3);
     expect(data.gpus.nodes.length).toBe(6);
     for (const { slug, history } of data.gpus.nodes) {
       const changes = 1 + Number(slug.at(-1));
